@@ -1,1 +1,1 @@
-
+"""The operations that must match exactly: convolutions, normalisation, resizing."""

@@ -1,0 +1,44 @@
+"""Encoders of a few hundred parameters, for tests and dry runs: the shapes of the real ones, none of their knowledge."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stajax.encoders.base import level
+from stajax.layers.conv import Conv
+
+
+class TinyFrames(nnx.Module):
+    """Frame encoder: means of 8, 16 and 32 px squares through a 1x1 convolution."""
+
+    strides = (8, 16, 32)
+    channels = (4, 6, 8)
+
+    def __init__(self, *, size: int = 64, rngs: nnx.Rngs):
+        self.size = size
+        self.convs = nnx.List([Conv(3, channels, (1, 1), rngs=rngs) for channels in self.channels])
+
+    def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
+        x = views.astype(jnp.float32) / 127.5 - 1
+        levels = {}
+        for stride, conv in zip(self.strides, self.convs, strict=True):
+            side = self.size // stride
+            squares = x.reshape(len(x), side, stride, side, stride, 3).mean((2, 4))
+            levels[level(stride)] = jnp.tanh(conv(squares))
+        return levels
+
+
+class TinySound(nnx.Module):
+    """Sound encoder: root mean squares of 8 slices of a 0.1 s window through a linear layer."""
+
+    window = 1600
+    features = 8
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(8, 8, rngs=rngs)
+
+    def __call__(self, windows: jax.Array) -> jax.Array:
+        power = jnp.square(windows.reshape(len(windows), 8, -1)).mean(-1)
+        return jnp.tanh(self.linear(jnp.sqrt(power + 1e-12)))

@@ -1,0 +1,34 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stajax.media.errors import MediaError
+
+
+@contextmanager
+def replacing(path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` at success, remove it at any exception.
+
+    The temporary name is always the same, so the rerun of a killed process overwrites what that one left.
+
+    Raises:
+        MediaError: the folder is missing, cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise MediaError(f"{path}: no folder {path.parent}; make it first")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise MediaError(f"{path}: cannot be written ({error.strerror or error}); check space and permissions") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

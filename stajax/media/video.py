@@ -1,0 +1,199 @@
+"""Pictures of a clip: what a file holds, its frames in display orientation with their times, and the net's square."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+
+from stajax.media import container as media
+from stajax.media.errors import MediaError, MediaWarning
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What `probe` found out about a clip."""
+
+    path: str
+    width: int  # of the frames that `read_frames` gives: rotated, square pixels, longer side <= max_side, even
+    height: int
+    source_width: int  # as stored
+    source_height: int
+    rotation: int  # degrees counterclockwise that the stored picture is turned for display: 0, 90, 180, 270
+    fps: float  # average, frames per second
+    duration: float | None  # seconds
+    n_frames: int | None  # an estimate
+    has_sound: bool
+    video_codec: str
+
+
+class Frame(NamedTuple):
+    """One picture of a clip."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    time: float  # seconds since the start of the container
+
+
+def probe(path, *, max_side: int = 1280) -> VideoInfo:
+    """Look at a clip (or a single image) and decode its first frame.
+
+    Args:
+        path: a local file in any container that FFmpeg reads.
+        max_side: longest side of the frames to be read, in pixels; smaller ones are not enlarged.
+
+    Raises:
+        MediaError: missing, a directory, not a media file, no video track, or no frame that can be decoded.
+    """
+    with media.open_container(path) as container:
+        stream = media.video_track(container)
+        if stream is None:
+            what = "only sound" if media.sound_track(container) else "no video track"
+            raise MediaError(f"{path}: {what} in this file; a clip with pictures is needed")
+        if stream.codec_context is None:
+            raise MediaError(f"{path}: no decoder for its video here; re-encode it, for example as H.264")
+        rotation = _first_frame(container, stream, path).rotation % 360
+        context, seconds = stream.codec_context, media.duration(container, stream)
+        fps = _plausible_rate(stream.average_rate, stream.guessed_rate, stream.base_rate)
+        width, height = _display_size(context.width, context.height, stream.sample_aspect_ratio, rotation, max_side)
+        return VideoInfo(
+            path=str(path),
+            width=width,
+            height=height,
+            source_width=context.width,
+            source_height=context.height,
+            rotation=round(rotation / 90) % 4 * 90,
+            fps=fps,
+            duration=seconds,
+            n_frames=stream.frames or (round(seconds * fps) if seconds else None),
+            has_sound=media.sound_track(container) is not None,
+            video_codec=context.name,
+        )
+
+
+def read_frames(path, *, max_side: int = 1280, queue_size: int = 16) -> Iterator[Frame]:
+    """Frames of a clip in display orientation, decoded ahead by a thread.
+
+    Times come from the file and rise strictly: a missing or backward one becomes the previous plus 1/fps. At most
+    `queue_size` decoded frames wait, however long the clip. Closing the iterator stops the thread and closes the file.
+    A file that breaks in the middle gives what came before it and one MediaWarning.
+
+    Args:
+        path: a local file in any container that FFmpeg reads.
+        max_side: longest side of the frames, in pixels; smaller ones are not enlarged.
+        queue_size: frames that may be decoded ahead.
+
+    Raises:
+        MediaError: at once, as `probe`.
+    """
+    info = probe(path, max_side=max_side)  # outside the generator, so that a bad file fails here and not at next()
+    return _warn_if_damaged(_ahead(lambda: _decode(info), queue_size), path)
+
+
+def squash(image: np.ndarray, size: int) -> np.ndarray:
+    """Frame to the square that a net wants: aspect ignored, antialiased bilinear (Pillow's, as SPEC 7.3 has it).
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: side of the square in pixels.
+
+    Returns:
+        (size, size, 3) uint8; the image itself when it has that size already.
+    """
+    from PIL import Image
+
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise MediaError(f"an image of shape {image.shape} and type {image.dtype}; (H, W, 3) uint8 is needed")
+    if image.shape[:2] == (size, size):
+        return image
+    # reducing_gap: from a factor of 4 on, whole pixels are box-averaged first; half the time there, the same look.
+    picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.array(picture)
+
+
+def _first_frame(container, stream, path):
+    try:
+        for frame in media.decode(container, stream):
+            return frame
+    except media.Damaged as damage:
+        raise MediaError(f"{path}: no frame can be decoded ({damage}); re-encode or download it again") from None
+    raise MediaError(f"{path}: its video track holds no frames; re-encode or download it again")
+
+
+def _plausible_rate(*rates) -> float:
+    """The first rate that a camera could have; some containers report their clock instead."""
+    return next((float(rate) for rate in rates if rate and 0.01 <= rate <= 1000), 25.0)
+
+
+def _display_size(width, height, pixel_aspect, rotation, max_side) -> tuple[int, int]:
+    """Size as shown: square pixels, turned, not above max_side, even (the encoder of the overlay needs that)."""
+    width = width * float(pixel_aspect or 1)
+    if round(rotation / 90) % 2:
+        width, height = height, width
+    scale = min(1.0, max_side / max(width, height))
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+
+
+def _decode(info: VideoInfo) -> Iterator[Frame]:
+    """Frames of `info.path` at its display size; raises `media.Damaged` after the last good one."""
+    quarter_turns = info.rotation // 90
+    width, height = (info.height, info.width) if quarter_turns % 2 else (info.width, info.height)
+    with media.open_container(info.path) as container:
+        stream = media.video_track(container)
+        stream.thread_type = "AUTO"
+        start, previous, step = float(media.origin(container)), None, 1 / info.fps
+        for frame in media.decode(container, stream):
+            time = None if frame.time is None else max(0.0, frame.time - start)
+            if previous is None:
+                time = time or 0.0
+            elif time is None or time <= previous:
+                time = previous + step
+            previous = time
+            image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
+            yield Frame(np.ascontiguousarray(np.rot90(image, quarter_turns)), time)
+
+
+def _ahead(make: Callable[[], Iterator], size: int) -> Iterator:
+    """Items of the generator that `make` returns, run by a thread that is at most `size` items ahead."""
+    items, room, closed = SimpleQueue(), threading.Semaphore(size), threading.Event()
+
+    def run():
+        source = make()
+        try:
+            for item in source:
+                room.acquire()
+                if closed.is_set():
+                    return
+                items.put((item, None))
+            items.put((None, StopIteration()))
+        except BaseException as error:  # whatever it is, it belongs to the consumer
+            items.put((None, error))
+        finally:
+            source.close()
+
+    thread = threading.Thread(target=run, name="stajax-decode", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = items.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            room.release()
+            yield item
+    finally:
+        closed.set()
+        room.release()
+        thread.join()
+
+
+def _warn_if_damaged(items: Iterator, path) -> Iterator:
+    try:
+        yield from items
+    except media.Damaged as damage:
+        warnings.warn(f"{path}: {damage}", MediaWarning, stacklevel=2)

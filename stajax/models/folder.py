@@ -1,0 +1,139 @@
+"""A trained model on disk: a folder of `config.json`, `model_card.md` and `params/`.
+
+Encoder weights that are as they came are stored once, in `stajax/weights/encoders/`, and a folder refers to them as
+``shared:NAME``; an encoder that was fine-tuned lies in the folder's own `params/`. A name such as ``sta-lite`` means the
+folder of that name in `stajax/weights/`. A net without weights is an error, never random weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stajax import __version__
+from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, read_params, write_params
+from stajax.models.network import NetworkConfig, Structure
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model as read: its name, where it lies, its structure, its variables (nested dict of NumPy arrays)."""
+
+    name: str
+    path: Path
+    structure: Structure
+    variables: dict
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # class -> aliases
+
+    @property
+    def config(self) -> NetworkConfig:
+        return self.structure.config
+
+    @property
+    def model_card(self) -> str:
+        card = self.path / "model_card.md"
+        return card.read_text(encoding="utf-8") if card.is_file() else ""
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/config.json"))
+
+
+def find(name_or_path: str | os.PathLike) -> Path:
+    """The folder that a name or a path means. Raises WeightsError."""
+    path = Path(name_or_path)
+    if (path / "config.json").is_file():
+        return path
+    if path.name == str(name_or_path) and (WEIGHTS / path / "config.json").is_file():
+        return WEIGHTS / path
+    if path.is_dir():
+        raise WeightsError(f"{path}: no config.json in this folder, so it is no stajax model")
+    if path.is_file():
+        raise WeightsError(f"{path}: a file, not a model folder")
+    raise WeightsError(f"{name_or_path}: no such model folder, nor a model that ships ({', '.join(shipped()) or 'none'})")
+
+
+def read(name_or_path: str | os.PathLike) -> ModelFolder:
+    """Read a model folder, by path or by the name of one that ships. Raises WeightsError, one line, when it does not fit."""
+    path = find(name_or_path)
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        if config["format"] != FORMAT:
+            raise WeightsError(f"{path}: model format {config['format']}; this version of stajax reads format {FORMAT}")
+        structure = Structure(NetworkConfig.from_json(config["network"]))
+        places = config["params"]
+        found = {part: read_params(_place(path, places[part])) for part in ("frames", "sound")}
+        found["nets"] = {name: read_params(_place(path, places["nets"][name])) for name in structure.config.nets}
+        if structure.config.switch:
+            found["switch"] = read_params(_place(path, places["switch"]))
+        classes = {name: tuple(aliases) for name, aliases in config.get("classes", {}).items()}
+    except WeightsError:
+        raise
+    except KeyError as error:
+        raise WeightsError(f"{path / 'config.json'}: {error} is missing; a net without weights cannot be used") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path / 'config.json'}: {error}") from None
+    return ModelFolder(
+        name=config.get("name", path.name),
+        path=path,
+        structure=structure,
+        variables=check_fit(found, structure.shapes, str(path)),
+        classes=classes,
+    )
+
+
+def write(
+    path: str | os.PathLike,
+    structure: Structure,
+    variables: dict,
+    *,
+    name: str | None = None,
+    model_card: str = "",
+    classes: Mapping[str, tuple[str, ...]] | None = None,
+    shared: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model folder, atomically; an existing one is replaced.
+
+    shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}; the others are stored.
+    """
+    path, shared = Path(path), shared or {}
+    parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
+    places: dict = {part: f"shared:{shared[part]}" if part in shared else f"params/{part}.npz" for part in parts}
+    places["nets"] = {net: f"params/{net}.npz" for net in variables["nets"]}
+    config = {
+        "format": FORMAT,
+        "stajax": __version__,
+        "name": name or path.name,
+        "network": structure.config.to_json(),
+        "params": places,
+        "classes": {key: list(aliases) for key, aliases in (classes or {}).items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for part, place in places.items():
+            if part != "nets" and not place.startswith("shared:"):
+                write_params(temporary / place, parts[part])
+        for net, place in places["nets"].items():
+            write_params(temporary / place, variables["nets"][net])
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (temporary / "model_card.md").write_text(model_card, encoding="utf-8")
+        os.chmod(temporary, 0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _place(folder: Path, place: str) -> Path:
+    return WEIGHTS / "encoders" / f"{place.removeprefix('shared:')}.npz" if place.startswith("shared:") else folder / place

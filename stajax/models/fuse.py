@@ -1,0 +1,104 @@
+"""The fuse modules of Fig. 6: ST fuse (Eq. 6), SA fuse (Eq. 5), STA fuse (Eq. 15).
+
+s: spatial features, v: temporal information after the 3-D convolution, a: sound after the deconvolutions; all (B, h, w, C).
+The functions are the equations alone; the modules add the convolutions that make v and a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stajax.layers.conv import Conv, ConvTranspose
+
+SwitchPosition = Literal["outside", "inside"]
+
+
+def gate(s: jax.Array, source: jax.Array | None, switch: jax.Array | float = 1.0) -> jax.Array:
+    """switch * sigmoid(source) * s + s: the gated sum that Eqs. 5, 6 and 15 share. `source` None is a path that is off: s."""
+    return s if source is None else switch * jax.nn.sigmoid(source) * s + s
+
+
+def st_fuse(s: jax.Array, v: jax.Array) -> jax.Array:
+    """Eq. 6: [ReLU(σ(v) ⊙ s + s), s], concatenated over channels -> (B, h, w, 2C)."""
+    return jnp.concatenate([jax.nn.relu(gate(s, v)), s], axis=-1)
+
+
+def sa_fuse(s: jax.Array, a: jax.Array, switch: jax.Array | float = 1.0) -> jax.Array:
+    """Eq. 5 with the audio switch outside the sigmoid: [ReLU(φ σ(a) ⊙ s + s), s] -> (B, h, w, 2C).
+
+    Printed, φ sits inside the deconvolution, where closing it leaves σ(bias) = 0.5 of the sound's gate (SPEC 12 j); `SoundGate`
+    offers that form.
+    """
+    return jnp.concatenate([jax.nn.relu(gate(s, a, switch)), s], axis=-1)
+
+
+def sta_concat(s: jax.Array, a: jax.Array | None, v: jax.Array | None, switch: jax.Array | float = 1.0) -> jax.Array:
+    """The inside of Eq. 15: [σ(φ a) ⊙ s + s, σ(v) ⊙ s + s] -> (B, h, w, 2C)."""
+    return jnp.concatenate([gate(s, a, switch), gate(s, v)], axis=-1)
+
+
+class TemporalConv(nnx.Module):
+    """The 3-D convolution of Eq. 6: kernel (3, 1, 1) on a real time axis, no padding, so t-1, t, t+1 become v_i."""
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs):
+        self.conv = Conv(channels, channels, (3, 1, 1), padding=((0, 0), (0, 0), (0, 0)), rngs=rngs)
+
+    def __call__(self, triplets: jax.Array) -> jax.Array:
+        """`triplets` (B, 3, h, w, C) -> v (B, h, w, C)."""
+        return self.conv(triplets)[:, 0]
+
+
+# side of s -> (kernels, strides) that take 1x1 there (SPEC 12 k); 8 is 256 px at stride 32, 12 is 356 px, 2 is size `tiny`
+DECONVOLUTIONS = {
+    2: ((2,), (1,)),
+    8: ((3, 3, 4), (1, 1, 1)),
+    12: ((4, 4, 3), (2, 2, 1)),
+}
+
+
+class DeConv(nnx.Module):
+    """The deconvolutions of Eq. 5: a sound vector (B, features) to the size of s, ReLU between layers and none at the end.
+
+    channels: of each layer's output, the last one those of s. side: height and width of s, one of `DECONVOLUTIONS`.
+    """
+
+    def __init__(self, features: int, channels: Sequence[int], side: int, *, rngs: nnx.Rngs):
+        if side not in DECONVOLUTIONS:
+            known = ", ".join(map(str, DECONVOLUTIONS))
+            raise ValueError(f"no deconvolutions from 1x1 to {side}x{side} are known; sides that have them: {known}")
+        kernels, strides = DECONVOLUTIONS[side]
+        if len(channels) != len(kernels):
+            raise ValueError(
+                f"{side}x{side} takes {len(kernels)} deconvolutions; {len(channels) - 1} inner channels given"
+            )
+        layers = []
+        for out, kernel, stride in zip(channels, kernels, strides, strict=True):
+            layers.append(ConvTranspose(features, out, kernel, stride=stride, rngs=rngs))
+            features = out
+        self.layers = nnx.List(layers)
+
+    def __call__(self, vectors: jax.Array) -> jax.Array:
+        x = vectors[:, None, None, :]
+        for index, layer in enumerate(self.layers):
+            x = layer(jax.nn.relu(x) if index else x)
+        return x
+
+
+class SoundGate(nnx.Module):
+    """a and its switch, as Eqs. 5 and 15 use them: (vectors (B, D), switch (B,)) -> (a (B, h, w, C), switch to apply outside).
+
+    position ``inside`` multiplies φ into the vector (Eq. 5 as printed); ``outside`` leaves it to the gate (SPEC 12 j).
+    """
+
+    def __init__(self, deconv: DeConv, position: SwitchPosition):
+        self.deconv, self.position = deconv, position
+
+    def __call__(self, vectors: jax.Array, switch: jax.Array) -> tuple[jax.Array, jax.Array | float]:
+        if self.position == "inside":
+            return self.deconv(vectors * switch[:, None]), 1.0
+        return self.deconv(vectors), switch[:, None, None, None]
