@@ -68,9 +68,9 @@ class _Map:
 
 
 def _blocks(*maps):
-    """values - low of the maps, piece by piece: temporaries that stay in the cache, twice as fast as whole maps,
-    whose memory comes from and returns to the system at every call. Sums over them go without BLAS (einsum): its threads
-    cost more than the sum on a busy machine."""
+    """values - low of the maps, piece by piece: temporaries that stay in the cache. Twice as fast as whole maps,
+    whose memory comes from the system and returns to it at every call. Dot products by einsum: BLAS wakes threads, and
+    they cost more than the product on a busy machine."""
     for start in range(0, maps[0].values.size, _BLOCK):
         yield [m.values[start : start + _BLOCK] - m.low for m in maps]
 
@@ -93,7 +93,7 @@ def five(saliency, fixations, density, other, *, nan_policy="raise"):
     candidates = _candidates(other, shape)
     saliency = _Map(saliency, shape, "saliency", nan_policy)
     return {
-        "auc_judd": _judd_expected(saliency.values, saliency.values[fixated]),
+        "auc_judd": _judd(saliency.values, saliency.values[fixated], "expected"),
         "similarity": _similarity(saliency, truth),
         "auc_shuffled": _auc_grid(saliency.unit(fixated), saliency.unit(candidates)),
         "cc": _cc(saliency, truth),
@@ -118,15 +118,16 @@ def auc_judd(saliency, fixations, *, jitter="exact", seed=0, nan_policy="raise")
     fixated, shape = _fixated(fixations, "fixations")
     saliency = _Map(saliency, shape, "saliency", nan_policy)
     if isinstance(jitter, str) and jitter == "exact":
-        return _judd_expected(saliency.values, saliency.values[fixated])
+        return _judd(saliency.values, saliency.values[fixated], "expected")
     if isinstance(jitter, str) and jitter == "none":
-        return _judd_ordered(saliency.unit(), fixated)
+        return _judd(saliency.unit(), saliency.unit(fixated), "against")
     if isinstance(jitter, str) and jitter == "sample":
         jitter = np.random.default_rng(seed).random(shape)
     if isinstance(jitter, str) or np.shape(jitter) != shape:
         raise ValueError(f"auc_judd: jitter must be 'exact', 'none', 'sample' or an array of shape {shape}")
     jittered = saliency.values.reshape(shape) + np.asarray(jitter, np.float64) / 1e7
-    return _judd_ordered(_Map(jittered, shape, "saliency", nan_policy).unit(), fixated)
+    jittered = _Map(jittered, shape, "saliency", nan_policy)
+    return _judd(jittered.unit(), jittered.unit(fixated), "against")
 
 
 def auc_judd_chance(n_fixations):
@@ -147,9 +148,7 @@ def auc(saliency, fixations, *, nan_policy="raise"):
     return _mann_whitney(values[fixated], np.delete(values, fixated))
 
 
-def auc_shuffled(
-    saliency, fixations, other, *, thresholds="grid", n_splits=None, negatives=None, seed=0, nan_policy="raise"
-):
+def auc_shuffled(saliency, fixations, other, *, thresholds="grid", n_splits=None, negatives=None, seed=0, nan_policy="raise"):
     """Shuffled AUC: as AUC, the negatives being other people's business, so that a centre prior gains nothing.
 
     Args:
@@ -311,32 +310,23 @@ def _similarity(a, b):
     return float(common / (b_mean * b.values.size))
 
 
-def _judd_expected(values, positives):
-    """AUC-Judd as the jitter goes to zero, in expectation; a NaN is first among the positives and passes nothing."""
+def _judd(values, positives, ties):
+    """AUC-Judd with ties "expected" over the orders that a vanishing jitter gives, or all "against" the map (a pixel at
+    the threshold counts as above it). As in MATLAB, a NaN comes first among the positives and is above nothing."""
     n, n_negatives = positives.size, values.size - positives.size
     ordered, positives = np.sort(values), np.sort(positives)
     if not n or not n_negatives or np.isnan(ordered[0]):
         return np.nan
-    descending = positives[::-1]
-    start, stop = np.searchsorted(ordered, descending, "left"), np.searchsorted(ordered, descending, "right")
-    tied = np.searchsorted(positives, descending, "right") - np.searchsorted(positives, descending, "left")
-    rank = np.arange(1, n + 1)
-    place = rank - (n - np.searchsorted(positives, descending, "right"))  # 1..tied among the positives that tie
-    finite = np.searchsorted(ordered, np.nan, "left")
-    above = (finite - stop) + place + (stop - start - tied) * place / (tied + 1)
-    above = np.where(np.isnan(descending), 0, above)
-    return _trapezoid(rank / n, (above - rank) / n_negatives)
-
-
-def _judd_ordered(unit, fixated):
-    """AUC-Judd with every tie decided against the map: a pixel at the threshold counts as above it."""
-    n, n_negatives = fixated.size, unit.size - fixated.size
-    if not n or not n_negatives or np.isnan(unit).all():
-        return np.nan
-    ordered, descending = np.sort(unit), np.sort(unit[fixated])[::-1]
-    above = np.searchsorted(ordered, np.nan, "left") - np.searchsorted(ordered, descending, "left")
-    above = np.where(np.isnan(descending), 0, above)
-    rank = np.arange(1, n + 1)
+    rank, thresholds = np.arange(1, n + 1), positives[::-1]
+    end, start = np.searchsorted(ordered, np.nan), np.searchsorted(ordered, thresholds)
+    if ties == "against":
+        above = end - start
+    else:
+        stop = np.searchsorted(ordered, thresholds, "right")
+        first, last = np.searchsorted(positives, thresholds), np.searchsorted(positives, thresholds, "right")
+        tied, place = last - first, rank - (n - last)  # place: 1..tied
+        above = end - stop + place + (stop - start - tied) * place / (tied + 1)
+    above = np.where(np.isnan(thresholds), 0, above)
     return _trapezoid(rank / n, (above - rank) / n_negatives)
 
 

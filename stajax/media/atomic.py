@@ -17,7 +17,7 @@ def replacing(path) -> Iterator[Path]:
     The temporary name is always the same, so the rerun of a killed process overwrites what that one left.
 
     Raises:
-        MediaError: the folder is missing, cannot be written, or the disk is full.
+        MediaError: the folder is missing, or the file cannot be put there.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -25,10 +25,18 @@ def replacing(path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise MediaError(f"{path}: cannot be written ({error.strerror or error}); check space and permissions") from error
+        with writing(path):
+            os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writing(path, *errors: type[Exception]) -> Iterator[None]:
+    """Turn an OSError (or one of `errors`) inside into a MediaError of one line about `path`."""
+    try:
+        yield
+    except (OSError, *errors) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{path}: cannot be written ({reason}); check free space and permissions") from error

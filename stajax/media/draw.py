@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from stajax.media.atomic import replacing
+from stajax.media.atomic import replacing, writing
 from stajax.media.errors import MediaError
 
 # (saliency, red, green, blue). Cold to hot, without the dark end that a red of full saturation would have.
@@ -114,7 +114,7 @@ def save_png(path, image: np.ndarray) -> None:
     """
     from PIL import Image
 
-    with replacing(path) as part:
+    with replacing(path) as part, writing(path):
         Image.fromarray(_as_bytes(image)).save(part, format="PNG")
 
 

@@ -40,31 +40,29 @@ def blocks_on_the_clock(container, track, *, rate: int, channels: int) -> Iterat
         written += block.shape[1] - dropped
         return np.clip(np.nan_to_num(block[:, dropped:]), -1, 1)
 
-    frames, damage = media.decode(container, track), None
-    while True:
-        try:
-            frame = next(frames, None)
-        except media.Damaged as error:
-            frame, damage = None, error
-        if frame is None:
-            break
-        time = None if frame.time is None else frame.time - start
-        limit = end if end is not None else (expected or 0.0) + _BLIND_GAP
-        believed = time is not None and (expected or 0.0) - _BACKWARD < time < limit
-        jumped = believed and (expected is None or abs(time - expected) > _TOLERANCE)
-        if resampler is not None and (jumped or not resampler.fits(frame)):
-            yield cut(resampler.rest())
-            resampler = None
-        if jumped:
-            expected, target = time, round(time * rate)
-            while written < target:
-                silence = np.zeros((channels, min(target - written, rate)), np.float32)
-                written += silence.shape[1]
-                yield silence
-            overlap = written - target
-        resampler = resampler or Resampler(frame.sample_rate, rate, channels, frame.layout.name, frame.format.name)
-        yield cut(resampler(to_mono_frame(frame) if channels == 1 else frame))
-        expected = (expected or 0.0) + frame.samples / frame.sample_rate
+    damage = None
+    try:
+        for frame in media.decode(container, track):
+            time = None if frame.time is None else frame.time - start
+            limit = end if end is not None else (expected or 0.0) + _BLIND_GAP
+            believed = time is not None and (expected or 0.0) - _BACKWARD < time < limit
+            jumped = believed and (expected is None or abs(time - expected) > _TOLERANCE)
+            if resampler is not None and (jumped or not resampler.fits(frame)):
+                yield cut(resampler.rest())
+                resampler = None
+            if jumped:
+                expected, target = time, round(time * rate)
+                while written < target:
+                    silence = np.zeros((channels, min(target - written, rate)), np.float32)
+                    written += silence.shape[1]
+                    yield silence
+                overlap = written - target
+            if resampler is None:
+                resampler = Resampler(frame.sample_rate, rate, channels, frame.layout.name, frame.format.name)
+            expected = (expected or 0.0) + frame.samples / frame.sample_rate
+            yield cut(resampler(to_mono_frame(frame) if channels == 1 else frame))
+    except media.Damaged as error:
+        damage = error
     if resampler is not None:
         yield cut(resampler.rest())
     if damage is not None:

@@ -1,0 +1,87 @@
+"""The compiled calls of a network at fixed shapes: encode into rings on the device, predict from the rings by index.
+
+A ring holds the features of the last rows written; row i of the clip lives in ring row i modulo its length. Frames and sound
+vectors are written once and gathered as often as the nets like, and nothing ever recompiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stajax.models.fragments import Fragments
+from stajax.models.network import Network, Structure
+
+SOUND_GROUP = 4  # sound windows per call: 16 frames at 25 frames/s and a hop of 0.2 s need three or four
+_CPU_GROUP = 2  # frames at once inside a call on CPU: a pair's activations stay in its cache, 16 frames' do not
+
+
+class Engine:
+    """Compiled once per model and batch size; `Stream`s share it, each with rings of its own.
+
+    batch: frames per encoder call and predictions per net call. nets: those to run; by default all of the network.
+    """
+
+    def __init__(self, structure: Structure, variables: dict, *, batch: int = 16, nets: Sequence[str] | None = None):
+        if batch < 1:
+            raise ValueError(f"a batch of {batch} frames; it must be at least 1")
+        network: Network = structure.module
+        self.config = structure.config
+        self.nets = tuple(nets or network.nets)
+        if unknown := sorted(set(self.nets) - set(network.nets)):
+            raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(network.nets)}")
+        if len(self.nets) > 1:
+            raise ValueError(f"choose one net of {', '.join(self.nets)}")
+        self.spans = {name: network.nets[name].span for name in self.nets}
+        self.behind = max(span.behind for span in self.spans.values())
+        self.ahead = max(span.ahead for span in self.spans.values())
+        self.listens = any(network.nets[name].sound is not None for name in self.nets)
+        self.output_size = network.nets[self.nets[0]].decoder.output_size
+        self.size, self.hop, self.window = self.config.size, self.config.hop, network.sound.window
+        self.batch = batch
+        self.rows = -(-(batch + self.behind + self.ahead) // batch) * batch
+        self.sound_rows = -(-(2 * batch + 2 * SOUND_GROUP) // SOUND_GROUP) * SOUND_GROUP
+        self.variables = jax.device_put(variables)
+        group = _CPU_GROUP if jax.default_backend() == "cpu" and batch % _CPU_GROUP == 0 else batch
+
+        def encode_frames(variables, ring, views, row):
+            groups = views.reshape(batch // group, group, *views.shape[1:])
+            levels = jax.lax.map(lambda x: structure.apply(variables, Network.encode_frames, x), groups)
+            levels = jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), levels)
+            return jax.tree.map(lambda r, x: jax.lax.dynamic_update_slice_in_dim(r, x, row, 0), ring, levels)
+
+        def encode_audio(variables, ring, windows, row):
+            vectors = structure.apply(variables, Network.encode_audio, windows)
+            return jax.lax.dynamic_update_slice_in_dim(ring, vectors, row, 0)
+
+        def predict(variables, features, audio, fragments):
+            logits, _ = structure.apply(variables, Network.__call__, features, audio, fragments)
+            (only,) = logits.values()
+            return jax.nn.sigmoid(only[:, 0])
+
+        self._encode_frames = jax.jit(encode_frames, donate_argnums=1)
+        self._encode_audio = jax.jit(encode_audio, donate_argnums=1)
+        self._predict = jax.jit(predict)
+        views = jax.ShapeDtypeStruct((1, self.size, self.size, 3), jnp.uint8)
+        self._levels = jax.eval_shape(lambda v, x: structure.apply(v, Network.encode_frames, x), self.variables, views)
+        self._sound_features = network.sound.features
+
+    def rings(self) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Empty rings: frame features {level: (rows, h, w, C)} and sound vectors (sound_rows, D)."""
+        features = {name: jnp.zeros((self.rows, *x.shape[1:]), x.dtype) for name, x in self._levels.items()}
+        return features, jnp.zeros((self.sound_rows, self._sound_features))
+
+    def encode_frames(self, ring: dict, views: np.ndarray, row: int) -> dict:
+        """Encode `views` (batch, size, size, 3) uint8 into ring rows row .. row + batch - 1; the old ring is given up."""
+        return self._encode_frames(self.variables, ring, views, row)
+
+    def encode_audio(self, ring: jax.Array, windows: np.ndarray, row: int) -> jax.Array:
+        """Encode `windows` (SOUND_GROUP, window) float32 into ring rows row ..; the old ring is given up."""
+        return self._encode_audio(self.variables, ring, windows, row)
+
+    def predict(self, features: dict, audio: jax.Array, fragments: dict[str, Fragments]) -> jax.Array:
+        """Maps (batch, h, w) float32 in [0, 1], computed asynchronously."""
+        return self._predict(self.variables, features, audio if self.listens else None, fragments)

@@ -1,0 +1,151 @@
+"""`stajax.load` and what it gives: a model with `predict` and `stream`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stajax.inference.engine import Engine
+from stajax.inference.stream import Stream
+from stajax.layers.resize import resize
+from stajax.media import MediaWarning, probe, read_frames, stream_sound, to_mono_16k
+from stajax.models import folder
+
+BATCH = 16
+
+
+class Prediction(NamedTuple):
+    """Fixation maps of a clip."""
+
+    maps: np.ndarray  # (T, h, w) float32 in [0, 1]
+    time: np.ndarray  # (T,) float64 seconds since the start of the clip
+    fps: float
+
+
+class Shown(NamedTuple):
+    """A frame with its map."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    time: float
+    map: np.ndarray  # (h, w) float32 in [0, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model, ready to predict. Made by `load`."""
+
+    folder: folder.ModelFolder
+    engine: Engine
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def model_card(self) -> str:
+        return self.folder.model_card
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(h, w) of the maps."""
+        return self.engine.output_size
+
+    def predict(
+        self,
+        clip: str | os.PathLike | np.ndarray | Iterable[np.ndarray],
+        *,
+        sound: np.ndarray | None = None,
+        rate: int = 16000,
+        fps: float = 25.0,
+        size: tuple[int, int] | None = None,
+    ) -> Prediction:
+        """Fixation maps of a clip, which is held in memory; `shown` and `stream` work in bounded memory.
+
+        Args:
+            clip: path of a video or a picture, or frames (T, H, W, 3) uint8 RGB.
+            sound, rate, fps: for frames only: samples (n,) or (n, channels) of any type and their rate in Hz, and the frame
+                rate. Without sound the audio switch is off.
+            size: (width, height) to stretch the maps to; by default they have the net's `output_size`.
+
+        Raises:
+            MediaError: the file cannot be used. ValueError: the arrays cannot.
+        """
+        if isinstance(clip, str | os.PathLike):
+            if sound is not None:
+                raise ValueError("sound is given beside a file; a file brings its own")
+            fps = probe(clip).fps
+            pairs = [(item.time, item.map) for item in self.shown(clip)]
+            time = np.array([time for time, _ in pairs])
+            maps = np.stack([saliency for _, saliency in pairs])
+        else:
+            stream = self.stream(fps=fps, sound=sound is not None)
+            if sound is not None:
+                stream.push((), sound=to_mono_16k(sound, rate))
+                stream.close_sound()
+            parts = [stream.push(clip), stream.finish()]
+            time = np.concatenate([part.time for part in parts])
+            maps = np.concatenate([part.maps for part in parts])
+            if not len(maps):
+                raise ValueError("no frames to predict")
+        return Prediction(maps if size is None else stretch(maps, size), time, fps)
+
+    def stream(self, *, fps: float = 25.0, sound: bool = False) -> Stream:
+        """A stream to push frames (and sound) into; see `Stream`."""
+        return Stream(self.engine, fps=fps, sound=sound)
+
+    def shown(self, path: str | os.PathLike, *, max_side: int = 1280) -> Iterator[Shown]:
+        """Frames of the clip at `path`, at most `max_side` px, each with its map; bounded memory, one encoder pass a frame."""
+        info = probe(path, max_side=max_side)
+        if not info.has_sound and self.engine.listens:
+            warnings.warn(f"{path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
+        stream = self.stream(fps=info.fps, sound=info.has_sound)
+        return _shown(stream, path, max_side)
+
+
+def _shown(stream: Stream, path: str | os.PathLike, max_side: int) -> Iterator[Shown]:
+    blocks = stream_sound(path) if stream.hears else iter(())
+    reach = stream.engine.window / 16000 + stream.engine.hop  # how far ahead of a frame its sound may be needed
+    images: deque[np.ndarray] = deque()
+
+    def pairs(time, maps):
+        for moment, saliency in zip(time, maps, strict=True):
+            yield Shown(images.popleft(), float(moment), saliency)
+
+    with closing(read_frames(path, max_side=max_side)) as frames:
+        for image, time in frames:
+            while stream.hears and not stream.sound.closed and stream.sound.end < time + reach:
+                block = next(blocks, None)
+                if block is None:
+                    stream.close_sound()
+                else:
+                    stream.push((), sound=block, in_flight=1)
+            images.append(image)
+            yield from pairs(*stream.push(image, times=time, in_flight=1))
+    yield from pairs(*stream.finish())
+
+
+def stretch(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Maps (..., h, w) to `size` = (width, height), bilinear, antialiased when shrinking; values stay in [0, 1]."""
+    width, height = size
+    return resize(maps[..., None], (height, width), antialias=True, border="drop")[..., 0]
+
+
+def load(name_or_path: str | os.PathLike = "sta-lite", *, batch: int = BATCH, nets: Sequence[str] | None = None) -> Model:
+    """A trained model by the name of one that ships ("sta-lite") or by the path of a model folder.
+
+    Args:
+        batch: frames per call; 1 gives the lowest latency, 16 the best throughput on a CPU, more suits a GPU.
+        nets: which nets of the model to run; by default all.
+
+    Raises:
+        WeightsError: no such model, or weights that do not fit. ValueError: an unknown net, a bad batch.
+    """
+    read = folder.read(name_or_path)
+    return Model(folder=read, engine=Engine(read.structure, read.variables, batch=batch, nets=nets))

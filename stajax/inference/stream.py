@@ -1,0 +1,208 @@
+"""Frames and sound in, maps out, in bounded memory: the streaming engine, and the push API.
+
+Each frame is encoded once, and so is each sound window (windows lie on a grid of `hop` seconds, and neighbouring frames share
+one). A frame's map needs the frames around it, so maps come `ahead` frames late; at the ends of a clip the nearest frame is
+repeated, so that every frame gets a map.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from stajax.inference.engine import SOUND_GROUP, Engine
+from stajax.media import SAMPLE_RATE, cut_windows, squash
+from stajax.models.fragments import Fragments
+
+MAX_WAIT = 30.0  # seconds of frames that may wait for their sound
+
+
+class Maps(NamedTuple):
+    """Maps in the order of their frames."""
+
+    time: np.ndarray  # (n,) float64 seconds
+    maps: np.ndarray  # (n, h, w) float32 in [0, 1]
+
+
+class SoundBuffer:
+    """The stretch of a sound that windows may still be cut from. Samples are mono 16 kHz, sample 0 at time 0."""
+
+    def __init__(self, window: int):
+        self.window = window
+        self.first = 0  # number of the first sample kept
+        self.samples = np.zeros(0, np.float32)
+        self.closed = False
+
+    @property
+    def end(self) -> float:
+        """Seconds of sound received."""
+        return (self.first + len(self.samples)) / SAMPLE_RATE
+
+    def append(self, samples: np.ndarray) -> None:
+        self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
+
+    def reaches(self, centre: float) -> bool:
+        """Whether the window around `centre` seconds can be cut; at the end of the sound it is filled with silence."""
+        return self.closed or self.end >= centre + self.window / SAMPLE_RATE / 2
+
+    def cut(self, centres: Sequence[float]) -> np.ndarray:
+        """Windows (A, window) around ascending `centres`; what lies before the first one's window is forgotten."""
+        keep = max(0, round(min(centres) * SAMPLE_RATE) - self.window // 2 - self.first)
+        self.samples, self.first = self.samples[keep:], self.first + min(keep, len(self.samples))
+        return cut_windows(self.samples, np.asarray(centres) - self.first / SAMPLE_RATE, self.window)
+
+
+class Stream:
+    """Push frames (and sound), get maps. `engine` is shared; a stream has its own state.
+
+    fps: spacing of frames that are pushed without times. sound: whether sound will be pushed; frames then wait until their
+    sound is there. Without it the audio switch is off.
+
+        stream = model.stream(fps=25)
+        for image in camera:
+            for time, saliency in zip(*stream.push(image)):
+                ...
+        rest = stream.finish()
+    """
+
+    def __init__(self, engine: Engine, *, fps: float = 25.0, sound: bool = False):
+        if not fps > 0:
+            raise ValueError(f"{fps} frames per second; it must be positive")
+        self.engine, self.fps = engine, fps
+        self.hears = sound and engine.listens
+        self.sound = SoundBuffer(engine.window)
+        self.views_encoded = self.windows_encoded = 0
+        self._features, self._audio = engine.rings()
+        self._waiting: deque[tuple[float, np.ndarray]] = deque()  # frames not yet encoded: (time, view)
+        self._times: deque[float] = deque()  # of frames encoded, without a map so far
+        self._encoded = self._predicted = 0  # frame numbers
+        self._last_time = -1 / fps
+        self._slots: dict[int, int] = {}  # window number -> row of the sound ring
+        self._next_slot = 0
+        self._results: deque[tuple[np.ndarray, jax.Array]] = deque()
+        self._finished = False
+
+    def push(
+        self,
+        frames: np.ndarray | Iterable[np.ndarray],
+        *,
+        times: Sequence[float] | float | None = None,
+        sound: np.ndarray | None = None,
+        in_flight: int = 0,
+    ) -> Maps:
+        """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and `sound`, float32 mono 16 kHz; get maps that are ready.
+
+        times: seconds, ascending; by default 1/fps apart. in_flight: results that may stay on the device, for callers who
+        want to decode on while it computes. Raises ValueError for frames that are no pictures, times that do not ascend, NaN in
+        the sound, or frames that run 30 s ahead of their sound.
+        """
+        if self._finished:
+            raise ValueError("this stream is finished; start a new one")
+        if sound is not None:
+            if not np.isfinite(sound).all():
+                raise ValueError("the sound holds NaN or infinity")
+            self.sound.append(sound)
+        frames = [frames] if getattr(frames, "ndim", 4) == 3 else frames
+        times = [times] if np.ndim(times) == 0 and times is not None else times
+        for index, frame in enumerate(frames):
+            time = self._last_time + 1 / self.fps if times is None else float(times[index])
+            if not time > self._last_time:
+                raise ValueError(f"frame times must ascend: {time} s after {self._last_time} s")
+            self._last_time = time
+            self._waiting.append((time, squash(frame, self.engine.size)))
+            self._advance()
+        self._advance()
+        if self._waiting and self._last_time - self._waiting[0][0] > MAX_WAIT and self.hears:
+            raise ValueError(f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False")
+        return self._collect(in_flight)
+
+    def finish(self) -> Maps:
+        """The maps that are left. The stream takes nothing after that."""
+        self.sound.closed = True
+        while self._waiting:
+            self._step()
+        self._finished = True
+        self._predict(until=self._encoded)
+        return self._collect(0)
+
+    def close_sound(self) -> None:
+        """No more sound will come: what is missing is silence."""
+        self.sound.closed = True
+
+    def _advance(self) -> None:
+        while len(self._waiting) >= self.engine.batch:
+            last = self._waiting[self.engine.batch - 1][0]
+            if self.hears and not self.sound.reaches(self._grid(last) * self.engine.hop):
+                return
+            self._step()
+
+    def _grid(self, time: float) -> int:
+        return round(time / self.engine.hop)
+
+    def _step(self) -> None:
+        """Encode one batch of waiting frames, then predict every frame whose neighbours are there."""
+        engine = self.engine
+        count = min(engine.batch, len(self._waiting))
+        views = np.empty((engine.batch, engine.size, engine.size, 3), np.uint8)
+        for index in range(count):
+            time, views[index] = self._waiting.popleft()
+            self._times.append(time)
+        views[count:] = views[count - 1]
+        self._features = engine.encode_frames(self._features, views, self._encoded % engine.rows)
+        self._encoded += count
+        self.views_encoded += count
+        self._predict(until=self._encoded - engine.ahead)
+
+    def _predict(self, until: int) -> None:
+        while self._predicted < until:
+            count = min(self.engine.batch, until - self._predicted)
+            targets = self._predicted + np.minimum(np.arange(self.engine.batch), count - 1)
+            times = np.array([self._times.popleft() for _ in range(count)])
+            rows, switch = self._sound_rows(times)
+            fragments = {name: self._fragments(span, targets, rows, switch, count) for name, span in self.engine.spans.items()}
+            self._results.append((times, self.engine.predict(self._features, self._audio, fragments)))
+            self._predicted += count
+
+    def _fragments(self, span, targets, rows, switch, count) -> Fragments:
+        offsets = np.asarray(span.nodes)  # (nodes, 3)
+        frames = np.clip(targets[:, None, None] + offsets, 0, self._encoded - 1) % self.engine.rows
+        shape = frames.shape[:2]
+        return Fragments(
+            frames=frames.astype(np.int32),
+            audio=np.broadcast_to(rows[:, None], shape).astype(np.int32),
+            switch=np.broadcast_to(switch[:, None], shape).astype(np.float32),
+            valid=np.broadcast_to((np.arange(len(targets)) < count)[:, None], shape),
+        )
+
+    def _sound_rows(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row of the sound ring and φ for each target, padded to the batch; windows not heard before are encoded."""
+        batch = self.engine.batch
+        if not self.hears:
+            return np.zeros(batch, np.int32), np.zeros(batch, np.float32)
+        numbers = [self._grid(time) for time in times]
+        new = [number for number in dict.fromkeys(numbers) if number not in self._slots]
+        for start in range(0, len(new), SOUND_GROUP):
+            group = new[start : start + SOUND_GROUP]
+            windows = np.zeros((SOUND_GROUP, self.engine.window), np.float32)
+            windows[: len(group)] = self.sound.cut([number * self.engine.hop for number in group])
+            overwritten = range(self._next_slot, self._next_slot + SOUND_GROUP)
+            self._slots = {number: slot for number, slot in self._slots.items() if slot not in overwritten}
+            self._slots |= dict(zip(group, overwritten, strict=False))
+            self._audio = self.engine.encode_audio(self._audio, windows, self._next_slot)
+            self._next_slot = (self._next_slot + SOUND_GROUP) % self.engine.sound_rows
+            self.windows_encoded += len(group)
+        rows = np.array([self._slots[number] for number in numbers])
+        return np.pad(rows, (0, batch - len(rows)), mode="edge"), np.ones(batch, np.float32)
+
+    def _collect(self, in_flight: int) -> Maps:
+        times, maps = [np.zeros(0)], []
+        while len(self._results) > in_flight:
+            time, result = self._results.popleft()
+            times.append(time)
+            maps.append(np.asarray(result)[: len(time)])
+        height_width = self.engine.output_size
+        return Maps(np.concatenate(times), np.concatenate(maps) if maps else np.zeros((0, *height_width), np.float32))
