@@ -70,18 +70,21 @@ def score(osie, indices, predict, *, seed=0):
     Args:
         osie: `stajax.data.fixations.Osie`.
         indices: images to score, e.g. `osie_split()["validation"]`.
-        predict: a function from an image, (300, 400, 3) uint8 RGB, to a map (h, w); or the maps themselves: (n, h, w) or
-            a list, in the order of `indices`, or a dict by index. Any size, brought to 400x300 by MATLAB's imresize.
+        predict: a function from an image, (300, 400, 3) uint8 RGB, to a map (h, w); or the maps themselves, (n, h, w)
+            or a list in the order of `indices`, or a dict by index. Any size, brought to 400x300 by MATLAB's imresize.
         seed: of the draw of other images.
 
     Returns:
         `Scores`.
 
     Raises:
-        ValueError: another number of maps than of images, a map missing, not 2-D, or with NaN or infinity.
+        ValueError: an index outside the data, another number of maps than of images, a map missing, not 2-D, or with
+            NaN or infinity.
         DataError: an image that cannot be read.
     """
-    indices = np.asarray(indices)
+    indices = np.asarray(indices, int)
+    if np.any((indices < 0) | (indices >= len(osie))):
+        raise ValueError(f"OSIE: indices to score must lie in 0..{len(osie) - 1}")
     if not callable(predict) and not isinstance(predict, Mapping):
         if len(predict) != len(indices):
             raise ValueError(f"OSIE: {len(predict)} maps for {len(indices)} images")

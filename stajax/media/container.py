@@ -77,14 +77,18 @@ def decode(container, stream) -> Iterator:
     """
     import av
 
-    frames, corrupt, broken = 0, 0, None
-    noun = "frames" if stream.type == "video" else "blocks of sound"
+    frames, corrupt, broken, reached = 0, 0, None, None
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
         except (av.FFmpegError, OSError) as error:
-            packet, broken = None, error
+            packet, broken = None, reason(error)
+        if packet is not None and packet.is_corrupt:
+            corrupt += 1
+            continue
+        if packet is not None and packet.pts is not None:
+            reached = max(reached or 0, packet.pts + (packet.duration or 0))
         try:
             decoded = stream.decode(packet)  # None asks for what the decoder still holds
         except EOFError:
@@ -97,10 +101,32 @@ def decode(container, stream) -> Iterator:
             yield frame
         if packet is None:
             break
+    missing = _announced_end(stream) - float((reached or 0) * stream.time_base)
+    if broken is None and missing > _SLACK:
+        broken = f"the file ends {missing:.1f} s early"
     if broken is not None:
-        raise Damaged(f"stopped after {frames} {noun}: {reason(broken)}")
+        noun = "frames" if stream.type == "video" else "blocks of sound"
+        raise Damaged(f"stopped after {frames} {noun}: {broken}; download it again if you need the rest")
     if corrupt:
         raise Damaged(f"skipped {corrupt} corrupt packets of {stream.type}")
+
+
+_SLACK = 0.5  # s by which a whole file may end before the time that it announces
+
+
+def _announced_end(stream) -> float:
+    """When `stream` ends, in seconds on its own clock, by the file's index; 0 where there is only an estimate.
+
+    FFmpeg calls the end of a truncated file its end; only the index tells. Matroska keeps it in a tag.
+    """
+    if "mov" in stream.container.format.name and stream.duration:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    tag = stream.metadata.get("DURATION", "") if "matroska" in stream.container.format.name else ""
+    try:
+        hours, minutes, seconds = tag.split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except ValueError:
+        return 0.0
 
 
 def reason(error: BaseException) -> str:

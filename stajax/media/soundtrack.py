@@ -92,13 +92,13 @@ def mean_of_channels(samples: np.ndarray) -> np.ndarray:
     The plain mean (SPEC 7.1), taken here because FFmpeg's own downmix weighs the channels (stereo by 0.707 each).
     """
     kind, bits = samples.dtype.kind, 8 * samples.dtype.itemsize
-    mono = samples.astype(np.float64) if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float64)
-    if kind == "u" and bits == 8:
-        mono = (mono - 128) / 128
-    elif kind == "i" and bits >= 16:
-        mono = mono / 2.0 ** (bits - 1)
-    elif kind != "f":
+    if kind != "f" and (kind, bits) not in (("u", 8), ("i", 16), ("i", 32), ("i", 64)):
         raise MediaError(f"a sound array of type {samples.dtype}; uint8, int16, int32 or float is needed")
+    mono = samples.mean(axis=1, dtype=np.float64) if samples.ndim == 2 else samples.astype(np.float64)
+    if kind == "u":
+        mono = (mono - 128) / 128
+    elif kind == "i":
+        mono = mono / 2.0 ** (bits - 1)
     return mono.astype(np.float32)
 
 

@@ -10,9 +10,7 @@ from PIL import Image
 from stajax.data.fixations import DataError, density_map, fixation_map, load_osie, osie_split
 
 OSIE = Path(os.environ.get("STAJAX_DATA", "../shared")) / "data/osie"
-needs_osie = pytest.mark.skipif(
-    not OSIE.is_dir(), reason=f"no {OSIE}: set STAJAX_DATA to the folder that holds data/osie"
-)
+needs_osie = pytest.mark.skipif(not OSIE.is_dir(), reason=f"no {OSIE}: set STAJAX_DATA to the folder that holds data/osie")
 
 TABLE = np.array(
     [  # image index, subject, x, y, ms in 800x600 pixels

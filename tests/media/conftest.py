@@ -65,10 +65,13 @@ def clip(
             if kind.startswith("s"):
                 whole = np.dtype(f"int{kind[1:3]}")
                 data = np.rint(data * np.float64(np.iinfo(whole).max)).astype(whole)
-            data = data.T.reshape(1, -1) if packed else data
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=kind, layout=layout)
-            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), round(sound_start * rate)
-            packets += audio.encode(frame)
+            for first in range(0, data.shape[1], 1024):
+                block = data[:, first : first + 1024]
+                block = np.ascontiguousarray(block.T.reshape(1, -1) if packed else block)
+                frame = av.AudioFrame.from_ndarray(block, format=kind, layout=layout)
+                frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+                frame.pts = round(sound_start * rate) + first
+                packets += audio.encode(frame)
             packets += audio.encode(None)
         for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
             output.mux(packet)

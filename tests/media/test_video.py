@@ -26,8 +26,14 @@ def is_red(patch):
 
 @pytest.mark.parametrize(
     ("name", "codec", "tolerance"),
-    [("a.mp4", "libx264", 1e-4), ("a.mkv", "libx264", 1e-3), ("a.avi", "mpeg4", 1e-4), ("a.webm", "libvpx-vp9", 1e-3)]
-    + [("a.ts", "libx264", 1e-4), ("take 2: ü%03d.mp4", "libx264", 1e-4)],
+    [
+        ("a.mp4", "libx264", 1e-4),
+        ("a.mkv", "libx264", 1e-3),
+        ("a.avi", "mpeg4", 1e-4),
+        ("a.webm", "libvpx-vp9", 1e-3),
+        ("a.ts", "libx264", 1e-4),
+        ("take 2: ü%03d.mp4", "libx264", 1e-4),
+    ],
 )
 def test_frames_and_times_of_each_container(tmp_path, make_clip, name, codec, tolerance):
     path = make_clip(tmp_path / name, codec=codec)
@@ -104,9 +110,7 @@ def test_missing_and_backward_times_still_rise(tmp_path, make_clip, monkeypatch)
     honest, times = container.decode, [None, 0.04, None, 0.02, 0.2, 0.2]
     path = make_clip(tmp_path / "a.mp4", n=6)
     frames = read_frames(path)
-    monkeypatch.setattr(
-        container, "decode", lambda *a: (Timed(f, t) for f, t in zip(honest(*a), times, strict=True))
-    )
+    monkeypatch.setattr(container, "decode", lambda *a: (Timed(f, t) for f, t in zip(honest(*a), times, strict=True)))
     np.testing.assert_allclose([f.time for f in frames], [0, 0.04, 0.08, 0.12, 0.2, 0.24])
 
 
@@ -179,15 +183,15 @@ def test_truncated_file_gives_its_beginning_and_one_warning(tmp_path, make_clip,
 
 
 def test_corrupt_packets_in_the_middle_are_skipped(tmp_path, make_clip):
-    path = Path(make_clip(tmp_path / "a.mkv", n=38, codec="mjpeg", pix_fmt="yuvj420p", size=(64, 48)))
+    path = Path(make_clip(tmp_path / "a.mov", n=38, codec="png", pix_fmt="rgb24"))
     data = bytearray(path.read_bytes())
-    starts = [i for i in range(len(data) - 2) if data[i : i + 3] == b"\xff\xd8\xff"]
+    starts = [i for i in range(len(data)) if data[i : i + 4] == b"\x89PNG"]
     for start in starts[10:12]:
-        data[start : start + 300] = b"\0" * 300
+        data[start : start + 8] = b"\0" * 8
     path.write_bytes(data)
-    with pytest.warns(MediaWarning, match="corrupt"):
+    with pytest.warns(MediaWarning, match="skipped 2 corrupt packets"):
         frames = list(read_frames(path))
-    assert 35 <= len(frames) <= 38 and index_of(frames[-1]) == 37
+    assert [index_of(f) for f in frames] == [*range(10), *range(12, 38)]
 
 
 def decoding_threads():
