@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 (Tan and Le 2019, arXiv 1905.11946, without squeeze-and-excite, ReLU6): the frame encoder of size `lite`.
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv 1905.11946, without squeeze-and-excite, ReLU6): frame encoder of size `lite`.
 
-Strides 8, 16 and 32 after blocks 5, 11 and 16 with 40, 112 and 320 channels; the ImageNet head is kept for class activation maps.
+Strides 8, 16 and 32 after blocks 5, 11 and 16 with 40, 112 and 320 channels; the ImageNet head is kept for CAMs.
 Batch norm eps 1e-3, TensorFlow's SAME padding, input (x - 127) / 128.
 """
 
@@ -65,9 +65,7 @@ class _Block(nnx.Module):
     def __init__(self, channels: int, kernel: int, stride: int, expansion: int, out: int, implementation, *, rngs):
         wide = channels * expansion
         self.expand = _ConvNorm(channels, wide, 1, rngs=rngs) if expansion > 1 else None
-        self.depthwise = _ConvNorm(
-            wide, wide, kernel, stride=stride, depthwise=True, implementation=implementation, rngs=rngs
-        )
+        self.depthwise = _ConvNorm(wide, wide, kernel, stride=stride, depthwise=True, implementation=implementation, rngs=rngs)
         self.project = _ConvNorm(wide, out, 1, relu6=False, rngs=rngs)
         self.residual = stride == 1 and channels == out
 
@@ -95,7 +93,7 @@ class EfficientNetLite0(nnx.Module):
         self.classifier = nnx.Linear(1280, 1000, rngs=rngs)
 
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
-        """`views` (F, size, size, 3) uint8 RGB -> levels ``stride8`` (.., 40), ``stride16`` (.., 112), ``stride32`` (.., 320)."""
+        """`views` (F, size, size, 3) uint8 RGB -> levels ``stride8`` (..., 40), ``stride16`` (..., 112), ``stride32``."""
         x = self.stem((views.astype(jnp.float32) - 127) / 128)
         levels = {}
         for index, block in enumerate(self.blocks):
@@ -113,10 +111,10 @@ class EfficientNetLite0(nnx.Module):
 def from_pytorch(arrays: dict[str, np.ndarray]) -> dict:
     """Parameters of `EfficientNetLite0` from the PyTorch names and layouts (``_blocks.3._depthwise_conv.weight``, OIHW).
 
-    Every tensor must be recognised; a stranger is a KeyError that names it.
+    Every tensor must be recognised (``num_batches_tracked`` is dropped); a stranger is a KeyError that names it.
     """
-    names = {"_bn0": "norm", "_bn1": "norm", "_bn2": "norm"}
     leaves = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
+    known = "|".join(leaves)
     tree: dict = {}
 
     def put(path: str, value: np.ndarray) -> None:
@@ -129,13 +127,13 @@ def from_pytorch(arrays: dict[str, np.ndarray]) -> dict:
     for key, value in arrays.items():
         if match := re.fullmatch(r"_blocks\.(\d+)\._(expand|depthwise|project)_conv\.weight", key):
             put(f"blocks.{match[1]}.{match[2]}.kernel", value.transpose(2, 3, 1, 0))
-        elif match := re.fullmatch(r"_blocks\.(\d+)\.(_bn[012])\.(\w+)", key):
+        elif match := re.fullmatch(rf"_blocks\.(\d+)\.(_bn[012])\.({known})", key):
             stage = {"_bn0": "expand", "_bn1": "depthwise", "_bn2": "project"}[match[2]]
             put(f"blocks.{match[1]}.{stage}.norm.{leaves[match[3]]}", value)
         elif match := re.fullmatch(r"_conv_(stem|head)\.weight", key):
             put(f"{match[1]}.kernel", value.transpose(2, 3, 1, 0))
-        elif match := re.fullmatch(r"(_bn[01])\.(\w+)", key):
-            put(f"{'stem' if match[1] == '_bn0' else 'head'}.{names[match[1]]}.{leaves[match[2]]}", value)
+        elif match := re.fullmatch(rf"(_bn[01])\.({known})", key):
+            put(f"{'stem' if match[1] == '_bn0' else 'head'}.norm.{leaves[match[2]]}", value)
         elif key == "_fc.weight":
             put("classifier.kernel", value.T)
         elif key == "_fc.bias":

@@ -7,8 +7,6 @@ Keys are paths joined by dots (``blocks.3.expand.kernel``). float16 comes back a
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +26,19 @@ def read_params(path: str | os.PathLike) -> dict:
             flat = {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weight file") from None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        # AttributeError: a plain .npy opens as an array, which is no context manager.
+    except Exception as error:  # damaged bytes raise a dozen types, zlib.error and NotImplementedError among them
         raise WeightsError(f"{path}: not a readable .npz of arrays ({error}); fetch or convert it again") from None
     tree: dict = {}
     for key, array in flat.items():
-        if key.endswith(_SCALE) and key.removesuffix(_SCALE) in flat:
+        quantised = flat.get(key.removesuffix(_SCALE)) if key.endswith(_SCALE) else None
+        if quantised is not None and quantised.dtype == np.int8:
             continue
         if array.dtype == np.int8 and key + _SCALE in flat:
             array = array.astype(np.float32) * flat[key + _SCALE]
         elif array.dtype == np.float16:
             array = array.astype(np.float32)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise WeightsError(
-                f"{path}: {key} holds NaN or infinite values; the file is damaged or its training diverged"
-            )
+            raise WeightsError(f"{path}: {key} holds NaN or infinite values; the file is damaged or its training diverged")
         *parents, leaf = key.split(".")
         node = tree
         for name in parents:
@@ -52,20 +48,28 @@ def read_params(path: str | os.PathLike) -> dict:
 
 
 def write_params(path: str | os.PathLike, tree: dict, *, dtype: str = "float16") -> None:
-    """Write the nested dict `tree` to `path` as `dtype`, atomically. The inverse of `read_params` up to rounding."""
+    """Write the nested dict `tree` to `path` as `dtype`, atomically. The inverse of `read_params` up to rounding.
+
+    Raises WeightsError for a value that `dtype` cannot hold, for `read_params` would refuse the file.
+    """
     flat = {}
     for key, leaf in flatten(tree).items():
         leaf = np.asarray(leaf)
-        flat[key] = leaf.astype(dtype) if leaf.dtype.kind == "f" and not key.endswith(_SCALE) else leaf
+        if leaf.dtype.kind == "f" and not key.endswith(_SCALE):
+            with np.errstate(over="ignore"):
+                leaf = leaf.astype(dtype)
+            if not np.isfinite(leaf).all():
+                raise WeightsError(f"{path}: {key} holds NaN, infinite or too large values for {dtype}; nothing was written")
+        flat[key] = leaf
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".npz", prefix=f".{path.stem}.", dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.part")  # the same every time: a rerun overwrites what a killed run left
     try:
-        np.savez_compressed(temporary, **flat)
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **flat)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -82,14 +86,14 @@ def flatten(tree: dict, prefix: str = "") -> dict:
 
 
 def check_fit(found: dict, wanted: dict, source: str) -> dict:
-    """`found` (flat) re-nested in the form of `wanted` (nested, leaves with a shape), or a WeightsError that lists every misfit."""
+    """`found` in the form of `wanted` (nested, leaves with a shape and a dtype), or a WeightsError that lists every misfit."""
     flat_found, flat_wanted = flatten(found), flatten(wanted)
     missing = sorted(flat_wanted.keys() - flat_found.keys())
     extra = sorted(flat_found.keys() - flat_wanted.keys())
     shapes = [
-        f"{key} is {flat_found[key].shape}, not {flat_wanted[key].shape}"
+        f"{key} is {flat_found[key].dtype}{flat_found[key].shape}, not {flat_wanted[key].dtype}{flat_wanted[key].shape}"
         for key in sorted(flat_wanted.keys() & flat_found.keys())
-        if tuple(flat_found[key].shape) != tuple(flat_wanted[key].shape)
+        if flat_found[key].shape != flat_wanted[key].shape or flat_found[key].dtype.kind != flat_wanted[key].dtype.kind
     ]
     problems = [
         f"{len(items)} {kind} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"

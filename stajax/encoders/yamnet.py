@@ -65,7 +65,7 @@ class YAMNet(nnx.Module):
 
 
 def from_onnx(arrays: dict[str, np.ndarray]) -> dict:
-    """Parameters of `YAMNet` from an npz of int8 weights in OIHW (``l00/w_i8``, ``l00/scale``, ``l00/bias``; l27 the classifier).
+    """Parameters of `YAMNet` from int8 weights in OIHW: ``l00/w_i8``, ``l00/scale``, ``l00/bias``; l27 is the classifier.
 
     Weights stay int8, with ``kernel_scale`` per output channel beside them (see `encoders.params`).
     """

@@ -117,7 +117,9 @@ class Stream:
             self._advance()
         self._advance()
         if self._waiting and self._last_time - self._waiting[0][0] > MAX_WAIT and self.hears:
-            raise ValueError(f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False")
+            raise ValueError(
+                f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False"
+            )
         return self._collect(in_flight)
 
     def finish(self) -> Maps:

@@ -68,7 +68,7 @@ def same_conv(
     depthwise: bool = False,
     implementation: Implementation = "auto",
 ) -> jax.Array:
-    """2-D convolution with TensorFlow's SAME padding, as MobileNet-like encoders use it: x (N, H, W, C), kernel (k, k, C | 1, O)."""
+    """2-D convolution with TensorFlow's SAME padding: x (N, H, W, C), kernel (k, k, C or, depthwise, 1, O)."""
     size = kernel.shape[0]
     if size == 1 and stride == 1 and not depthwise:
         return x @ kernel[0, 0]  # XLA's CPU backend is faster on a matrix product than on a 1x1 convolution
@@ -89,11 +89,12 @@ class Conv(nnx.Module):
         *,
         padding: Padding | None = None,
         use_bias: bool = True,
+        kernel_init: nnx.Initializer = nnx.initializers.he_normal(),  # noqa: B008 (a pure function)
         rngs: nnx.Rngs,
     ):
         self.padding = tuple(padding) if padding else tuple(((k - 1) // 2, k // 2) for k in kernel_size)
         shape = (*kernel_size, features_in, features_out)
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), shape))
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(features_out)) if use_bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -5,6 +5,7 @@ from importlib import import_module
 _HOMES = {
     "MediaError": "errors",
     "MediaWarning": "errors",
+    "OutputError": "errors",
     "Frame": "video",
     "VideoInfo": "video",
     "probe": "video",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stajax.media.errors import MediaError
+from stajax.media.errors import OutputError
 
 
 @contextmanager
@@ -17,11 +17,11 @@ def replacing(path) -> Iterator[Path]:
     The temporary name is always the same, so the rerun of a killed process overwrites what that one left.
 
     Raises:
-        MediaError: the folder is missing, or the file cannot be put there.
+        OutputError: the folder is missing, or the file cannot be put there.
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise MediaError(f"{path}: no folder {path.parent}; make it first")
+        raise OutputError(f"{path}: no folder {path.parent}; make it first")
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -34,9 +34,9 @@ def replacing(path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path, *errors: type[Exception]) -> Iterator[None]:
-    """Turn an OSError (or one of `errors`) inside into a MediaError of one line about `path`."""
+    """Turn an OSError (or one of `errors`) inside into an OutputError of one line about `path`."""
     try:
         yield
     except (OSError, *errors) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MediaError(f"{path}: cannot be written ({reason}); check free space and permissions") from error
+        raise OutputError(f"{path}: cannot be written ({reason}); check free space and permissions") from error

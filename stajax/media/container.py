@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 from stajax.media.errors import MediaError
@@ -32,11 +31,18 @@ def open_container(path):
         raise MediaError(f"{path}: the file is empty; copy or download it again")
     try:
         # "file:" keeps names such as "take:2.mp4" from being read as a protocol.
-        return av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file,crypto,data"})
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file,crypto,data"}, **_lenient_tags())
     except PermissionError:
         raise MediaError(f"{path}: no permission to read it; change the file's permissions") from None
     except (av.FFmpegError, OSError) as error:
         raise MediaError(f"{path}: not a readable media file ({reason(error)}); check that it plays") from None
+
+
+def _lenient_tags() -> dict:
+    """A title in a forgotten encoding must not cost the clip; from PyAV 19 on it never does, and the argument is gone."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def video_track(container):
@@ -55,18 +61,41 @@ def _main(container, kind, tracks):
     return best if best in tracks else next(iter(tracks), None)
 
 
-def origin(container) -> Fraction:
+def origin(container) -> float:
     """Where the container's clock starts, in seconds; every time in this package is relative to it."""
-    return Fraction(container.start_time or 0, 1_000_000)
+    return (container.start_time or 0) / 1e6
 
 
 def duration(container, stream) -> float | None:
     """Length of `stream` in seconds, else the container's, else None."""
     if stream.duration and stream.duration > 0:
-        return float(stream.duration * stream.time_base)
+        return stream.duration * float(stream.time_base)
     if container.duration and container.duration > 0:
         return container.duration / 1e6
     return None
+
+
+def read_packets(container, stream) -> Iterator:
+    """Encoded packets of `stream`, without the empty ones.
+
+    Raises:
+        Damaged: after the last packet, if the file breaks or ends before the time that its index announces.
+    """
+    import av
+
+    reached = 0
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                reached = max(reached, (packet.pts or 0) + (packet.duration or 0))
+                yield packet
+    except (av.FFmpegError, OSError) as error:
+        raise Damaged(reason(error)) from None
+    except IndexError:  # PyAV 18.1 looks the packet's track up in the list that it made at the start
+        raise Damaged("a new track begins in the middle") from None
+    missing = _announced_end(stream) - reached * float(stream.time_base)
+    if missing > _SLACK:
+        raise Damaged(f"the file ends {missing:.1f} s early")
 
 
 def decode(container, stream) -> Iterator:
@@ -77,36 +106,34 @@ def decode(container, stream) -> Iterator:
     """
     import av
 
-    frames, corrupt, broken, reached = 0, 0, None, None
-    packets = container.demux(stream)
-    while True:
+    frames, corrupt, broken = 0, 0, None
+
+    def decoded(packet):
+        nonlocal frames, corrupt
         try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError) as error:
-            packet, broken = None, reason(error)
-        if packet is not None and packet.is_corrupt:
-            corrupt += 1
-            continue
-        if packet is not None and packet.pts is not None:
-            reached = max(reached or 0, packet.pts + (packet.duration or 0))
-        try:
-            decoded = stream.decode(packet)  # None asks for what the decoder still holds
+            found = stream.decode(packet)
         except EOFError:
-            decoded = []
+            found = []
         except av.FFmpegError:
-            decoded = []
+            found = []
             corrupt += 1
-        for frame in decoded:
-            frames += 1
-            yield frame
-        if packet is None:
-            break
-    missing = _announced_end(stream) - float((reached or 0) * stream.time_base)
-    if broken is None and missing > _SLACK:
-        broken = f"the file ends {missing:.1f} s early"
+        frames += len(found)
+        return found
+
+    try:
+        for packet in read_packets(container, stream):
+            if packet.is_corrupt:
+                corrupt += 1
+            else:
+                yield from decoded(packet)
+    except Damaged as damage:
+        broken = damage
+    for frame in decoded(None):  # what the decoder still holds; without a packet PyAV does not know its clock
+        frame.time_base = stream.time_base
+        yield frame
     if broken is not None:
         noun = "frames" if stream.type == "video" else "blocks of sound"
-        raise Damaged(f"stopped after {frames} {noun}: {broken}; download it again if you need the rest")
+        raise Damaged(f"stopped after {frames} {noun}: {broken}")
     if corrupt:
         raise Damaged(f"skipped {corrupt} corrupt packets of {stream.type}")
 
@@ -120,7 +147,7 @@ def _announced_end(stream) -> float:
     FFmpeg calls the end of a truncated file its end; only the index tells. Matroska keeps it in a tag.
     """
     if "mov" in stream.container.format.name and stream.duration:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        return ((stream.start_time or 0) + stream.duration) * float(stream.time_base)
     tag = stream.metadata.get("DURATION", "") if "matroska" in stream.container.format.name else ""
     try:
         hours, minutes, seconds = tag.split(":")

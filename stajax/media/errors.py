@@ -5,5 +5,9 @@ class MediaError(ValueError):
     """The file or array cannot be used: says what was wrong, in which file, and what to do."""
 
 
+class OutputError(MediaError):
+    """A result cannot be written: no space, no permission, no folder."""
+
+
 class MediaWarning(UserWarning):
     """The file is usable in part: says what was left out."""

@@ -50,15 +50,15 @@ def _fits_mp4(context) -> bool:
 
 
 def _copied(source, track, stream):
-    shift, newest = round(media.origin(source) / track.time_base), None
-    for packet in source.demux(track):
-        if packet.dts is None or (newest is not None and packet.dts <= newest):
-            continue  # the empty packet at the end, or one that a muxer refuses
+    shift, newest = round(media.origin(source) / float(track.time_base)), None
+    for packet in media.read_packets(source, track):
+        if packet.dts is None or packet.is_corrupt or (newest is not None and packet.dts <= newest):
+            continue  # a muxer refuses such, and with them the whole file
         newest = packet.dts
         packet.pts = (newest if packet.pts is None else packet.pts) - shift
         packet.dts = newest - shift
         packet.stream = stream
-        yield float(packet.pts * packet.time_base), packet
+        yield packet.pts * float(packet.time_base), packet
 
 
 def _encoded(source, track, stream, rate, channels):
@@ -73,10 +73,10 @@ def _encoded(source, track, stream, rate, channels):
             frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
             position += block.shape[1]
             for packet in stream.encode(frame):
-                yield float(packet.pts * packet.time_base), packet
+                yield packet.pts * float(packet.time_base), packet
     except media.Damaged as error:
         damage = error
     for packet in stream.encode(None):
-        yield float(packet.pts * packet.time_base), packet
+        yield packet.pts * float(packet.time_base), packet
     if damage is not None:
         raise damage

@@ -28,7 +28,7 @@ def blocks_on_the_clock(container, track, *, rate: int, channels: int) -> Iterat
     Raises:
         container.Damaged: after the last good block, if packets were skipped or the track broke off.
     """
-    start = float(media.origin(container))
+    start = media.origin(container)
     end = container.duration / 1e6 + 1 if container.duration else None
     resampler, expected, written, overlap = None, None, 0, 0
 
@@ -71,10 +71,25 @@ def blocks_on_the_clock(container, track, *, rate: int, channels: int) -> Iterat
 
 def to_mono_frame(frame):
     """Audio frame of any format to a mono float one, by `mean_of_channels`."""
-    array = frame.to_ndarray()
-    return mono_frame(
-        mean_of_channels(array.T if frame.format.is_planar else array.reshape(frame.samples, -1)), frame.sample_rate
-    )
+    if frame.format.is_planar and frame.layout.nb_channels >= 8:
+        array = _packed(frame)
+    else:
+        array = frame.to_ndarray()
+    samples = array.T if array.shape[0] == frame.layout.nb_channels else array.reshape(-1, frame.layout.nb_channels)
+    return mono_frame(mean_of_channels(samples), frame.sample_rate)
+
+
+def _packed(frame) -> np.ndarray:
+    """(1, n * channels) of a planar frame, by swresample.
+
+    `AudioFrame.to_ndarray` (PyAV 18.1) walks the list of planes to its null pointer, which a list of 8 or more has not:
+    it crashes the process on 7.1 sound.
+    """
+    import av
+
+    resampler = av.AudioResampler(format=frame.format.packed.name, layout=frame.layout, rate=frame.sample_rate)
+    frame.pts = None
+    return np.concatenate([f.to_ndarray() for f in resampler.resample(frame) + resampler.resample(None)], axis=1)
 
 
 def mono_frame(mono: np.ndarray, rate: int):

@@ -126,7 +126,8 @@ def _first_frame(container, stream, path):
 
 def _plausible_rate(*rates) -> float:
     """The first rate that a camera could have; some containers report their clock instead."""
-    return next((float(rate) for rate in rates if rate and 0.01 <= rate <= 1000), 25.0)
+    known = (float(rate) for rate in rates if rate)
+    return next((rate for rate in known if 0.01 <= rate <= 1000), 25.0)
 
 
 def _display_size(width, height, pixel_aspect, rotation, max_side) -> tuple[int, int]:
@@ -145,7 +146,7 @@ def _decode(info: VideoInfo) -> Iterator[Frame]:
     with media.open_container(info.path) as container:
         stream = media.video_track(container)
         stream.thread_type = "AUTO"
-        start, previous, step = float(media.origin(container)), None, 1 / info.fps
+        start, previous, step = media.origin(container), None, 1 / info.fps
         for frame in media.decode(container, stream):
             time = None if frame.time is None else max(0.0, frame.time - start)
             if previous is None:

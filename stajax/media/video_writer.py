@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import warnings
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from stajax.media.errors import MediaError, MediaWarning
 from stajax.media.kept_sound import open_sound
 
 _TICKS = 90_000  # per second: the clock of the pictures, fine enough for every camera's frame rate
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 class VideoWriter:
@@ -102,8 +104,9 @@ class VideoWriter:
     def _add_pictures(self):
         import av
 
+        rate = Fraction(self._fps).limit_denominator(1001) or Fraction(1, 1001)  # steers the bit rate, not the times
         try:
-            stream = self._output.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
+            stream = self._output.add_stream("libx264", rate=rate)
         except av.codec.codec.UnknownCodecError:
             raise MediaError(f"{self.path}: this PyAV cannot encode H.264; pip install av") from None
         height, width = self._shape[:2]
@@ -130,12 +133,20 @@ class VideoWriter:
 
     def _mux_sound(self, until: float) -> None:
         """Mux the sound packets that begin before `until` seconds, so that both streams advance together."""
+        import av
+
         while self._sound is not None:
             if self._next_sound is None:
                 self._next_sound = self._read_sound()
             if self._next_sound is None or self._next_sound[0] >= until:
                 return
-            self._output.mux(self._next_sound[1])
+            try:
+                self._output.mux(self._next_sound[1])
+            except av.FFmpegError as error:
+                if error.errno in _DISK_ERRORS:
+                    raise
+                self._warn_of_sound(error)  # the packet is at fault
+                self._sound = None
             self._next_sound = None
 
     def _read_sound(self):

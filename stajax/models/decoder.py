@@ -20,9 +20,7 @@ class Decoder(nnx.Module):
     channel, to `output_size` (SPEC 12 t).
     """
 
-    def __init__(
-        self, channels: Sequence[int], fused: int, width: int, output_size: tuple[int, int], *, rngs: nnx.Rngs
-    ):
+    def __init__(self, channels: Sequence[int], fused: int, width: int, output_size: tuple[int, int], *, rngs: nnx.Rngs):
         self.output_size = tuple(output_size)
         inner, outer, below = [], [], fused
         for features in channels:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from stajax.encoders.base import FrameEncoder, SoundEncoder, level
@@ -57,9 +58,7 @@ class STA(nnx.Module):
     def __init__(self, config: STAConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
         channels = dict(zip(frames.strides, frames.channels, strict=True))
         if missing := [stride for stride in config.strides if stride not in channels]:
-            raise ValueError(
-                f"STA reads strides {config.strides}; the encoder has {frames.strides} (missing {missing})"
-            )
+            raise ValueError(f"STA reads strides {config.strides}; the encoder has {frames.strides} (missing {missing})")
         self.config = config
         self.levels = tuple(level(stride) for stride in config.strides)
         c = channels[config.strides[0]]
@@ -97,7 +96,7 @@ class STA(nnx.Module):
             aux["a"] = a
         fused = sta_concat(s, a, v, switch)
         if self.config.fuse_spatial:
-            fused = jax.numpy.concatenate([fused, s], axis=-1)
+            fused = jnp.concatenate([fused, s], axis=-1)
         sta = aux["sta"] = jax.nn.relu(self.cov(fused))
         logits, decoder = self.decoder(levels, sta)
         return logits.reshape(batch, nodes, *logits.shape[1:]), aux | decoder

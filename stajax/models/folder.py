@@ -79,7 +79,7 @@ def read(name_or_path: str | os.PathLike) -> ModelFolder:
         raise
     except KeyError as error:
         raise WeightsError(f"{path / 'config.json'}: {error} is missing; a net without weights cannot be used") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path / 'config.json'}: {error}") from None
     return ModelFolder(
         name=config.get("name", path.name),
@@ -100,14 +100,19 @@ def write(
     classes: Mapping[str, tuple[str, ...]] | None = None,
     shared: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder, atomically; an existing one is replaced.
+    """Write a model folder whole or not at all; a model that is there is replaced.
 
     shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}; the others are stored.
+
+    Raises WeightsError when `variables` do not fit `structure`, or when something else than a model is there.
     """
     path, shared = Path(path), shared or {}
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "config.json").is_file()):
+        raise WeightsError(f"{path}: exists and is no stajax model, so it is not replaced; choose another place")
+    variables = check_fit(variables, structure.shapes, str(path))
     parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
     places: dict = {part: f"shared:{shared[part]}" if part in shared else f"params/{part}.npz" for part in parts}
-    places["nets"] = {net: f"params/{net}.npz" for net in variables["nets"]}
+    places["nets"] = {net: f"params/nets/{net}.npz" for net in variables["nets"]}
     config = {
         "format": FORMAT,
         "stajax": __version__,
@@ -128,8 +133,13 @@ def write(
         (temporary / "model_card.md").write_text(model_card, encoding="utf-8")
         os.chmod(temporary, 0o755)
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+            # A folder cannot replace a full one in one step; the old one steps aside and is deleted last.
+            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            os.replace(path, aside)
+            os.replace(temporary, path)
+            shutil.rmtree(aside)
+        else:
+            os.replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

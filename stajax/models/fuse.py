@@ -38,7 +38,10 @@ def sa_fuse(s: jax.Array, a: jax.Array, switch: jax.Array | float = 1.0) -> jax.
 
 
 def sta_concat(s: jax.Array, a: jax.Array | None, v: jax.Array | None, switch: jax.Array | float = 1.0) -> jax.Array:
-    """The inside of Eq. 15: [σ(φ a) ⊙ s + s, σ(v) ⊙ s + s] -> (B, h, w, 2C)."""
+    """The inside of Eq. 15 with the audio switch outside the sigmoid: [φ σ(a) ⊙ s + s, σ(v) ⊙ s + s] -> (B, h, w, 2C).
+
+    A source that is None is a path that is off and leaves s.
+    """
     return jnp.concatenate([gate(s, a, switch), gate(s, v)], axis=-1)
 
 
@@ -46,7 +49,9 @@ class TemporalConv(nnx.Module):
     """The 3-D convolution of Eq. 6: kernel (3, 1, 1) on a real time axis, no padding, so t-1, t, t+1 become v_i."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        self.conv = Conv(channels, channels, (3, 1, 1), padding=((0, 0), (0, 0), (0, 0)), rngs=rngs)
+        small = nnx.initializers.variance_scaling(0.1, "fan_in", "normal")  # v feeds a sigmoid, which must not start saturated
+        padding = ((0, 0), (0, 0), (0, 0))
+        self.conv = Conv(channels, channels, (3, 1, 1), padding=padding, kernel_init=small, rngs=rngs)
 
     def __call__(self, triplets: jax.Array) -> jax.Array:
         """`triplets` (B, 3, h, w, C) -> v (B, h, w, C)."""
@@ -73,9 +78,7 @@ class DeConv(nnx.Module):
             raise ValueError(f"no deconvolutions from 1x1 to {side}x{side} are known; sides that have them: {known}")
         kernels, strides = DECONVOLUTIONS[side]
         if len(channels) != len(kernels):
-            raise ValueError(
-                f"{side}x{side} takes {len(kernels)} deconvolutions; {len(channels) - 1} inner channels given"
-            )
+            raise ValueError(f"{side}x{side} takes {len(kernels)} deconvolutions; {len(channels) - 1} inner channels given")
         layers = []
         for out, kernel, stride in zip(channels, kernels, strides, strict=True):
             layers.append(ConvTranspose(features, out, kernel, stride=stride, rngs=rngs))

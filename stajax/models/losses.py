@@ -11,21 +11,24 @@ EPS = 2.2e-16
 
 
 def binary_cross_entropy(logits: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean binary cross-entropy of sigmoid(logits) against `target` in [0, 1]; PyTorch's BCEWithLogitsLoss. Any equal shapes."""
+    """Mean binary cross-entropy of sigmoid(logits) against `target` in [0, 1], of equal shapes; PyTorch's BCEWithLogitsLoss."""
     return jnp.mean(jnp.maximum(logits, 0) - logits * target + jnp.log1p(jnp.exp(-jnp.abs(logits))))
 
 
-def kl_divergence(
-    prediction: jax.Array, target: jax.Array, *, normalise: Literal["image", "batch"] = "image"
-) -> jax.Array:
+def kl_divergence(prediction: jax.Array, target: jax.Array, *, normalise: Literal["image", "batch"] = "image") -> jax.Array:
     """KL(target || prediction) of maps (..., H, W) >= 0, each made to sum to 1: (...) values.
 
     Σ q log(eps + q / (p + eps)), eps 2.2e-16. `normalise="batch"` takes sums over the whole tensor, as released, and gives
-    one value; the two agree for a batch of one (SPEC 12 u).
+    one value; the two agree for a batch of one (SPEC 12 u). A blank map, of a sum up to eps, is left as it is: a blank target
+    gives 0, a blank prediction a large finite value.
     """
     axes = (-2, -1) if normalise == "image" else None
-    p = prediction / prediction.sum(axes, keepdims=True)
-    q = target / target.sum(axes, keepdims=True)
+
+    def to_distribution(maps):
+        total = maps.sum(axes, keepdims=True)
+        return maps / jnp.where(total > EPS, total, 1)
+
+    p, q = to_distribution(prediction), to_distribution(target)
     return jnp.sum(q * jnp.log(EPS + q / (p + EPS)), axis=axes)
 
 

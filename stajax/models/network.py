@@ -47,7 +47,9 @@ class NetworkConfig:
     def from_json(cls, values: Mapping[str, Any]) -> NetworkConfig:
         """Inverse of `to_json`. Raises ValueError, one line, for a kind or field that this version does not know."""
         values, nets = dict(values), {}
-        for name, entry in values.pop("nets", {}).items():
+        if not values.get("nets"):
+            raise ValueError("a network without nets predicts nothing; name at least one under 'nets'")
+        for name, entry in values.pop("nets").items():
             entry = dict(entry)
             kind = entry.pop("kind", None)
             if kind not in NETS:
@@ -126,5 +128,5 @@ class Structure:
         return make(jax.random.key(seed))
 
     def apply(self, variables: dict, method: Callable, *args):
-        """`method` (``Network.encode_frames``, ``Network.__call__``...) on the network with `variables`; pure, jit it outside."""
+        """`method`, such as ``Network.encode_frames``, on the network with `variables`. Pure: jit it outside."""
         return method(nnx.merge(self.graphdef, variables), *args)

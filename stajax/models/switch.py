@@ -29,6 +29,8 @@ class AudioSwitch(nnx.Module):
     """SA fuse (Eq. 5, its own switch open), a 1x1 convolution to two classes (off, on), global average pooling."""
 
     def __init__(self, config: SwitchConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
+        if config.stride not in frames.strides:
+            raise ValueError(f"the audio switch reads stride {config.stride}; the encoder has {frames.strides}")
         c = dict(zip(frames.strides, frames.channels, strict=True))[config.stride]
         side = -(-frames.size // config.stride)
         self.config = config

@@ -16,10 +16,7 @@ once and kept, so a step costs only the net's heads.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +27,13 @@ import numpy as np
 import optax
 from PIL import Image
 
-from stajax.data.fixations import Osie, density_map, load_osie, osie_split
+from stajax.data.fixations import Osie, density_map
 from stajax.encoders.params import WEIGHTS, check_fit, read_params
-from stajax.evaluation.osie import SIGMA, score
+from stajax.evaluation.osie import SIGMA
 from stajax.media import cut_windows, read_frames, read_sound
-from stajax.models import folder
-from stajax.models.fixation import STAConfig
 from stajax.models.fragments import Fragments
 from stajax.models.losses import fixation_loss
-from stajax.models.network import Network, NetworkConfig, Structure
+from stajax.models.network import Network, Structure
 
 SIZE, MAP = 256, 64  # px of a view and of a map
 ENCODER_BATCH = 16
@@ -70,7 +65,7 @@ class Encoders:
     """The frozen encoders, compiled once."""
 
     def __init__(self, structure: Structure):
-        self.variables = {
+        self.variables: dict = {
             part: check_fit(read_params(WEIGHTS / "encoders" / f"{name}.npz"), structure.shapes[part], name)
             for part, name in SHARED.items()
         }
@@ -116,7 +111,12 @@ def silent(features: dict, frames: np.ndarray, target: Sequence[np.ndarray]) -> 
     """Examples without sound."""
     n = len(frames)
     return Examples(
-        features, frames, np.zeros((1, 1024), np.float32), np.zeros(n, int), np.zeros(n, np.float32), np.asarray(target, np.float16)
+        features,
+        frames,
+        np.zeros((1, 1024), np.float32),
+        np.zeros(n, int),
+        np.zeros(n, np.float32),
+        np.asarray(target, np.float16),
     )
 
 
@@ -188,3 +188,153 @@ def moving_objects(
         targets.append(mixed / mixed.max())
     rest = rest / rest.max((1, 2), keepdims=True)
     return silent(features, np.concatenate([resting, moving]), np.concatenate([rest, targets]))
+
+
+@dataclass
+class Clip:
+    """A tagged clip: views of consecutive frames and the sound around them."""
+
+    tag: str
+    triplets: np.ndarray  # (K, 3, 256, 256, 3) uint8
+    windows: np.ndarray  # (K, 15600) float32
+
+
+def read_clips(root: Path, triplets: int) -> list[Clip]:
+    """The labelled clips of the coarse tags that have at least three, `triplets` of consecutive frames from each."""
+    with (root / "labels.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["file"])
+    tags = [row["coarse"] for row in rows]
+    clips = []
+    for row in rows:
+        if tags.count(row["coarse"]) < 3:
+            continue
+        frames = list(read_frames(root / row["file"], max_side=512))
+        middles = np.linspace(2, len(frames) - 3, triplets).round().astype(int)
+        views = [[view(frames[middle + step].image) for step in (-1, 0, 1)] for middle in middles]
+        windows = cut_windows(read_sound(root / row["file"]), [frames[middle].time for middle in middles], 15600)
+        clips.append(Clip(row["coarse"], np.array(views), windows))
+    return clips
+
+
+def held_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """(training, validation): every fourth clip of each tag is kept back."""
+    seen: dict[str, int] = {}
+    parts: tuple[list[Clip], list[Clip]] = ([], [])
+    for clip in clips:
+        seen[clip.tag] = seen.get(clip.tag, 0) + 1
+        parts[seen[clip.tag] % 4 == 3].append(clip)
+    return parts
+
+
+def halves(one: np.ndarray, other: np.ndarray, upright: bool) -> np.ndarray:
+    """Two views (..., 256, 256, 3) beside each other (or one above the other), each squashed to half."""
+    axis = -3 if upright else -2
+    pairs = [np.moveaxis(x, axis, 0).astype(np.uint16) for x in (one, other)]
+    return np.concatenate([np.moveaxis((x[::2] + x[1::2]) // 2, 0, axis) for x in pairs], axis=axis).astype(np.uint8)
+
+
+def sounding_halves(
+    clips: Sequence[Clip], encoders: Encoders, rng: np.random.Generator, teacher: Callable, count: int, boost: float = 3.0
+) -> tuple[Examples, np.ndarray]:
+    """Two clips of different tags in one picture, four times: with the sound of each, with a third tag's sound, in silence.
+
+    Where a half's own sound is heard, the teacher's map counts `boost` times in that half; a foreign sound and silence leave
+    the teacher's map as it is. Also gives the mask of the first half (M, 64, 64) for measuring.
+    """
+    views, windows, masks = [], [], []
+    for _ in range(count):
+        first, second, third = _different_tags(clips, rng)
+        picks = [rng.integers(len(clip.triplets)) for clip in (first, second, third)]
+        upright = bool(rng.random() < 0.5)
+        views += list(halves(first.triplets[picks[0]], second.triplets[picks[1]], upright))
+        windows += [clip.windows[pick] for clip, pick in zip((first, second, third), picks, strict=True)]
+        mask = np.zeros((MAP, MAP), bool)
+        mask[(slice(None, MAP // 2), slice(None)) if upright else (slice(None), slice(None, MAP // 2))] = True
+        masks.append(mask)
+    features, audio = encoders.frames(views), encoders.audio(np.stack(windows))
+    frames = np.arange(3 * count).reshape(count, 3)
+    rest = teacher(silent(features, frames, np.zeros((count, MAP, MAP))))
+    mask = np.stack(masks)
+    first_sounds, second_sounds = np.where(mask, boost, 1) * rest, np.where(mask, 1, boost) * rest
+    target = np.concatenate([first_sounds, second_sounds, rest, rest])
+    examples = Examples(
+        features=features,
+        frames=np.tile(frames, (4, 1)),
+        audio=audio,
+        sound=np.concatenate([frames[:, 0], frames[:, 1], frames[:, 2], frames[:, 0]]),
+        switch=np.repeat([1.0, 1.0, 1.0, 0.0], count).astype(np.float32),
+        target=(target / target.max((1, 2), keepdims=True)).astype(np.float16),
+    )
+    return examples, np.tile(mask, (4, 1, 1))
+
+
+def _different_tags(clips: Sequence[Clip], rng: np.random.Generator) -> list[Clip]:
+    tags = rng.choice(sorted({clip.tag for clip in clips}), 3, replace=False)
+    return [rng.choice(np.array([clip for clip in clips if clip.tag == tag], dtype=object)) for tag in tags]
+
+
+class Trainer:
+    """AdamW on the nets' parameters, the encoders frozen; keeps an exponential moving average, which is what is used."""
+
+    def __init__(self, structure: Structure, encoders: dict, seed: int):
+        self.structure, self.frozen = structure, jax.device_put(encoders)
+        self.nets = self.mean = structure.initialise(seed)["nets"]
+        self._predict = jax.jit(lambda *args: jax.nn.sigmoid(self._logits(*args)))
+
+    def _logits(self, nets, frozen, features, audio, fragments):
+        logits, _ = self.structure.apply({**frozen, "nets": nets}, Network.__call__, features, audio, {"sta": fragments})
+        return logits["sta"][:, 0]
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Maps (M, 64, 64) of the averaged parameters, in chunks of one shape."""
+        maps = []
+        for start in range(0, len(examples.frames), 16):
+            rows = np.minimum(np.arange(start, start + 16), len(examples.frames) - 1)
+            features, audio, fragments, _ = examples.batch(rows)
+            maps.append(np.asarray(self._predict(self.mean, self.frozen, features, audio, fragments)))
+        return np.concatenate(maps)[: len(examples.frames)]
+
+    def train(
+        self,
+        parts: Sequence[tuple[Examples, int]],
+        steps: int,
+        rate: float,
+        rng: np.random.Generator,
+        report: Callable[[int, float], None],
+        *,
+        gate_rate: float = 1.0,
+    ) -> None:
+        """`parts`: examples and how many of them each batch takes. gate_rate: of the paths that make v and a, over `rate`."""
+        schedule = optax.warmup_cosine_decay_schedule(0, rate, min(100, steps // 10), steps)
+        faster = lambda step: gate_rate * schedule(step)  # noqa: E731
+        labels = jax.tree_util.tree_map_with_path(
+            lambda path, _: "gate" if path[1].key in ("temporal", "sound") else "rest", self.nets
+        )
+        optimiser = optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.multi_transform(
+                {"rest": optax.adamw(schedule, weight_decay=0.05), "gate": optax.adamw(faster, weight_decay=0.05)}, labels
+            ),
+        )
+        state = optimiser.init(self.nets)
+
+        @jax.jit
+        def step(nets, mean, state, frozen, batches, number):
+            def loss(nets):
+                total = 0.0
+                for features, audio, fragments, target in batches:
+                    logits = self._logits(nets, frozen, features, audio, fragments)
+                    total += fixation_loss(logits, target)[0] * len(target)
+                return total / sum(len(batch[-1]) for batch in batches)
+
+            value, gradient = jax.value_and_grad(loss)(nets)
+            update, state = optimiser.update(gradient, state, nets)
+            nets = optax.apply_updates(nets, update)
+            decay = jnp.minimum(0.995, (1 + number) / (10 + number))
+            return nets, jax.tree.map(lambda m, p: decay * m + (1 - decay) * p, mean, nets), state, value
+
+        for number in range(steps):
+            batches = [examples.batch(rng.choice(len(examples.frames), size, replace=False)) for examples, size in parts]
+            self.nets, self.mean, state, value = step(self.nets, self.mean, state, self.frozen, batches, number)
+            if (number + 1) % 100 == 0 or number + 1 == steps:
+                report(number + 1, float(value))

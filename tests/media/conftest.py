@@ -59,8 +59,10 @@ def clip(
                 packets += video.encode(frame)
             packets += video.encode(None)
         if sound is not None:
-            packed = audio.codec_context.format.is_packed
             kind = audio.codec_context.format.name
+            if np.ndim(sound) == 2 and len(sound) >= 8:
+                kind = kind.removesuffix("p")  # PyAV 18.1 cannot fill 8 planes; the encoder converts
+            packed = not kind.endswith("p")
             data = np.atleast_2d(sound)
             if kind.startswith("s"):
                 whole = np.dtype(f"int{kind[1:3]}")

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,18 @@ def test_rates_and_length(tmp_path, make_clip, rate):
 
 @pytest.mark.parametrize(
     ("layout", "rate", "codec"),
-    [("stereo", 48000, "pcm_s16le"), ("5.1", 48000, "flac"), ("5.1", 16000, "pcm_s16le"), ("5.1", 48000, "aac")],
+    [
+        ("stereo", 48000, "pcm_s16le"),
+        ("5.1", 48000, "flac"),
+        ("5.1", 16000, "pcm_s16le"),
+        ("5.1", 48000, "aac"),
+        ("7.1", 48000, "aac"),  # planes of 8 channels crash PyAV's own conversion
+        ("7.1", 48000, "pcm_s16le"),
+    ],
 )
 def test_channels_are_averaged_plainly(tmp_path, make_clip, layout, rate, codec):
     """Each channel hums its own note; the mean holds each at 1/channels of its level."""
-    hertz = [400, 900, 1400, 60, 1900, 2400][: {"stereo": 2, "5.1": 6}[layout]]
+    hertz = [400, 900, 1400, 60, 1900, 2400, 2900, 3400][: {"stereo": 2, "5.1": 6, "7.1": 8}[layout]]
     sound = np.stack([tone(2, rate, f, level=0.6) for f in hertz])
     mono = read_sound(make_clip(tmp_path / "a.mkv", sound=sound, rate=rate, layout=layout, sound_codec=codec))
     np.testing.assert_allclose(spectrum_peaks(mono)[hertz], 0.6 / len(hertz), rtol=0.05)
@@ -75,6 +83,29 @@ def test_gap_in_the_middle_is_filled(tmp_path, make_clip):
     sound = read_sound(path)
     assert abs(len(sound) - 32000) < 32
     assert not sound[8100:23900].any() and abs(onset(sound[8100:]) * 16000 + 8100 - 24000) < 32
+
+
+def test_rate_change_in_the_middle(tmp_path, make_clip):
+    """A broadcast that goes from 48 to 16 kHz after 2 s."""
+    import av
+
+    path, start = str(tmp_path / "both.ts"), 0
+    with av.open(path, "w") as output:
+        stream = None
+        for rate in (48000, 16000):
+            part = make_clip(tmp_path / f"{rate}.aac", n=0, sound=tone(2, rate), rate=rate, format="adts")
+            with av.open(part) as source:
+                stream = stream or output.add_stream_from_template(source.streams.audio[0])
+                for packet in source.demux(audio=0):
+                    if packet.size:
+                        packet.stream, packet.time_base = stream, Fraction(1, 90000)
+                        packet.pts = packet.dts = start
+                        start += 1024 * 90000 // rate
+                        output.mux(packet)
+    sound = read_sound(path)
+    assert abs(len(sound) / 16000 - 4) < 0.2
+    for half in (sound[: len(sound) // 2], sound[len(sound) // 2 :]):
+        assert spectrum_peaks(half)[440] == pytest.approx(0.5, rel=0.1)
 
 
 def test_early_start_is_cut_and_broken_clocks_are_ignored(monkeypatch, tmp_path, make_clip):

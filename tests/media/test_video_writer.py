@@ -76,13 +76,9 @@ def test_sound_is_kept_at_its_place(tmp_path, make_clip, name, codec, rate, kept
     if name == "a.avi" and start:
         pytest.skip("AVI has no late starts")
     if name != "a.webm":
-        source = make_clip(
-            tmp_path / name, n=38, sound=tone(2, rate), rate=rate, sound_codec=codec, sound_start=start
-        )
+        source = make_clip(tmp_path / name, n=38, sound=tone(2, rate), rate=rate, sound_codec=codec, sound_start=start)
     else:
-        source = make_clip(
-            tmp_path / name, n=38, codec="libvpx-vp9", sound=tone(2, rate), sound_codec=codec, sound_start=start
-        )
+        source = make_clip(tmp_path / name, n=38, codec="libvpx-vp9", sound=tone(2, rate), sound_codec=codec, sound_start=start)
     path = write(tmp_path / "out.mp4", sound_from=source)
     assert streams(path) == {"video": "h264", "audio": "mp3float" if kept == "mp3" else kept}
     before, after = read_sound(source), read_sound(path)
@@ -146,6 +142,25 @@ def test_undecodable_sound_never_costs_the_pictures(tmp_path, make_clip):
     with pytest.warns(MediaWarning, match="sound is not kept"):
         path = write(tmp_path / "out.mp4", n=5, sound_from=source)
     assert streams(path) == {"video": "h264"} and len(list(read_frames(path))) == 5
+
+
+def test_packets_that_the_muxer_refuses_never_cost_the_pictures(tmp_path, make_clip, monkeypatch):
+    from stajax.media import video_writer
+
+    honest = video_writer.open_sound
+
+    def backward(*args):
+        for i, (time, packet) in enumerate(honest(*args)):
+            if i == 9:
+                packet.pts = packet.dts = 0
+            yield time, packet
+
+    # Not a generator itself: the stream has to be added before the first picture.
+    monkeypatch.setattr(video_writer, "open_sound", lambda *args: iter(list(backward(*args))))
+    source = make_clip(tmp_path / "a.mp4", n=38, sound=tone(2, 48000))
+    with pytest.warns(MediaWarning, match="sound is not kept") as caught:
+        path = write(tmp_path / "out.mp4", sound_from=source)
+    assert len(caught) == 1 and len(list(read_frames(path))) == 38
 
 
 def test_an_exception_leaves_nothing_behind(tmp_path, make_clip):

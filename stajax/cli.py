@@ -1,0 +1,187 @@
+"""`stajax <command>`: parses, calls one function, prints. Exit code 0: done; 1: failed; 2: bad input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from stajax import __version__
+
+PREDICT_EXAMPLES = """\
+examples:
+  stajax predict clip.mp4 -o out
+  stajax predict holiday/ more/*.mov -o out --size 640x360 --png
+  stajax predict clip.mp4 -o out --no-overlay --batch 64     # a GPU likes larger batches
+
+writes, for each clip:
+  out/<clip>/maps.npz      maps (T, h, w) float16 in [0, 1], time (T,) s, fps; numpy.load reads it
+  out/<clip>/overlay.mp4   the clip under its maps, with its sound
+A rerun skips what is done and repeats what was interrupted.
+"""
+
+DOCTOR_EXAMPLES = """\
+example:
+  stajax doctor
+
+Prints versions and devices, then makes a one-second clip with a moving square and a tone, predicts it and checks the result.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    from stajax.encoders.params import WeightsError
+    from stajax.media import MediaError, OutputError
+
+    try:
+        return arguments.run(arguments)
+    except OutputError as error:
+        return _complain(error, 1)
+    except (MediaError, WeightsError) as error:
+        return _complain(error, 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted; a rerun goes on with the clips that are not done", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stajax", description="Where people look in a video with sound.")
+    parser.add_argument("--version", action="version", version=f"stajax {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    raw = argparse.RawDescriptionHelpFormatter
+
+    predict = commands.add_parser(
+        "predict", help="fixation maps and overlay videos for clips", epilog=PREDICT_EXAMPLES, formatter_class=raw
+    )
+    predict.add_argument("clips", nargs="+", metavar="VIDEO", help="video or picture files, or folders of them")
+    predict.add_argument("-o", "--out", default="out", metavar="DIR", help="where the results go (default: out)")
+    predict.add_argument(
+        "--weights", default="sta-lite", metavar="W", help="a model that ships, or a model folder (default: sta-lite)"
+    )
+    predict.add_argument("--nets", type=_names, metavar="N,N", help="which nets of the model to run (default: all)")
+    predict.add_argument("--size", type=_size, metavar="WxH", help="size of the maps (default: the net's output size)")
+    predict.add_argument("--batch", type=_positive, default=16, metavar="N", help="frames per call (default: 16)")
+    predict.add_argument("--png", action="store_true", help="also write each map as a grey picture: DIR/<clip>/png/000000.png")
+    predict.add_argument("--no-overlay", action="store_true", help="do not write overlay.mp4")
+    predict.add_argument("--overwrite", action="store_true", help="predict again what is done already")
+    predict.set_defaults(run=_predict)
+
+    doctor = commands.add_parser(
+        "doctor", help="check the installation and the devices", epilog=DOCTOR_EXAMPLES, formatter_class=raw
+    )
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from stajax import inference
+    from stajax.inference.clips import jobs
+    from stajax.inference.compile_cache import enable
+
+    jobs(arguments.clips, arguments.out)  # bad names fail before anything is loaded
+    enable()
+    try:
+        model = inference.load(arguments.weights, batch=arguments.batch, nets=arguments.nets)
+    except ValueError as error:
+        return _complain(error, 2)
+    printer = ProgressPrinter()
+    summary = inference.predict_clips(
+        model,
+        arguments.clips,
+        arguments.out,
+        size=arguments.size,
+        overlay=not arguments.no_overlay,
+        png=arguments.png,
+        overwrite=arguments.overwrite,
+        report=printer,
+    )
+    printer.close(summary, arguments.out)
+    return 2 if summary.failed else 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from stajax.inference.doctor import examine
+
+    healthy = True
+    for finding in examine():
+        print(f"{'ok  ' if finding.ok else 'BAD '} {finding.what}")
+        if finding.mend:
+            print(f"     {finding.mend}")
+        healthy &= finding.ok
+    return 0 if healthy else 1
+
+
+class ProgressPrinter:
+    """Prints what `predict_clips` reports: a live line on a terminal, one line per clip elsewhere."""
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.begun = self.shown = 0.0
+
+    def __call__(self, progress) -> None:
+        now, name = time.monotonic(), f"[{progress.number}/{progress.count}] {progress.clip.name}"
+        if progress.kind == "start":
+            self.begun = now
+        elapsed = max(now - self.begun, 1e-6)
+        if progress.kind == "frame":
+            if self.live and now - self.shown > 0.2:
+                self.shown = now
+                self._line(f"{name}: {_frames(progress, elapsed)}", end="")
+        elif progress.kind == "done":
+            self._line(f"{name}: {progress.frames} frames, {progress.frames / elapsed:.0f} frames/s")
+        elif progress.kind == "skipped":
+            self._line(f"{name}: done already")
+        elif progress.kind in ("warning", "failed"):
+            self._line(f"stajax: {'warning: ' if progress.kind == 'warning' else ''}{progress.message}")
+
+    def close(self, summary, out: str) -> None:
+        counts = [(len(summary.done), "predicted"), (len(summary.skipped), "done already"), (len(summary.failed), "failed")]
+        print(", ".join(f"{count} {what}" for count, what in counts if count) + f"; results in {Path(out)}")
+
+    def _line(self, text: str, end: str = "\n") -> None:
+        erase = "\r\x1b[K" if self.live else ""
+        print(f"{erase}{text}", end=end, file=self.stream, flush=True)
+
+
+def _frames(progress, elapsed: float) -> str:
+    rate = progress.frames / elapsed
+    if not progress.expected or progress.frames > progress.expected:
+        return f"{progress.frames} frames, {rate:.0f} frames/s"
+    left = round((progress.expected - progress.frames) / max(rate, 1e-6))
+    return f"{progress.frames}/{progress.expected} frames, {rate:.0f} frames/s, {left // 60}:{left % 60:02d} left"
+
+
+def _complain(error, code: int) -> int:
+    print(f"stajax: {error}", file=sys.stderr)
+    return code
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; give WIDTHxHEIGHT, for example 640x360") from None
+    if not (1 <= width <= 8192 and 1 <= height <= 8192):
+        raise argparse.ArgumentTypeError(f"{text}: width and height must lie in 1..8192")
+    return width, height
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

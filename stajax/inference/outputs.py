@@ -1,0 +1,172 @@
+"""What `stajax predict` writes for a clip: `maps.npz`, `overlay.mp4`, pictures. Streamed to temporary names, then renamed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+
+from stajax.inference.predict import Shown, stretch
+from stajax.media import VideoInfo, VideoWriter, overlay, save_png
+from stajax.media.atomic import replacing, writing
+
+QUEUE = 32  # frames that may wait for the writer
+
+
+class ClipWriter:
+    """Writes one clip's results in a thread of its own, as a context manager.
+
+    Everything appears at a successful end, `maps.npz` last; an exception leaves what was there before. settings: kept inside
+    `maps.npz`, so that a rerun can tell whether it is up to date. overlay_scale: see `Display`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: VideoInfo,
+        settings: dict,
+        *,
+        size: tuple[int, int] | None = None,
+        overlay: bool = True,
+        png: bool = False,
+    ):
+        self.folder, self.info, self.settings, self.size = folder, info, settings, size
+        self.with_overlay, self.with_png = overlay, png
+        self.frames = 0
+        self._queue: Queue[Shown | None] = Queue(QUEUE)
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> ClipWriter:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._run, name="stajax-writer", daemon=True)
+        self._thread.start()
+        return self
+
+    def write(self, shown: Shown) -> None:
+        """Queue one frame; raises what went wrong with an earlier one."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put(shown)
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if kind is not None:
+            self._error = self._error or error
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._write_all()
+        except BaseException as error:
+            self._error = error
+            while self._queue.get() is not None:  # so that `write` never waits for a reader that is gone
+                pass
+
+    def _write_all(self) -> None:
+        with ExitStack() as stack:
+            archive = stack.enter_context(MapsFile(self.folder / "maps.npz"))
+            pictures = stack.enter_context(_replacing_folder(self.folder / "png")) if self.with_png else None
+            video = None
+            if self.with_overlay:
+                video = stack.enter_context(
+                    VideoWriter(
+                        self.folder / "overlay.mp4",
+                        width=self.info.width,
+                        height=self.info.height,
+                        fps=self.info.fps,
+                        sound_from=self.info.path if self.info.has_sound else None,
+                    )
+                )
+            display = Display()
+            while (shown := self._queue.get()) is not None:
+                saliency = shown.map if self.size is None else stretch(shown.map, self.size)
+                archive.append(saliency, shown.time)
+                if pictures is not None:
+                    save_png(pictures / f"{self.frames:06d}.png", np.rint(saliency * 255).astype(np.uint8))
+                if video is not None:
+                    video.write(overlay(shown.image, display.scale(shown.map)), shown.time)
+                self.frames += 1
+            if self._error is not None:  # the caller failed: leave without publishing anything
+                raise self._error
+            archive.finish(fps=np.float64(self.info.fps), settings=np.array(json.dumps(self.settings, sort_keys=True)))
+
+
+class Display:
+    """Brightness of an overlay: each map over a running maximum, which rises at once and falls slowly, so nothing flickers."""
+
+    def __init__(self, fall: float = 0.97, floor: float = 0.1):
+        self.fall, self.floor, self.peak = fall, floor, 0.0
+
+    def scale(self, saliency: np.ndarray) -> np.ndarray:
+        self.peak = max(float(saliency.max()), self.fall * self.peak, self.floor)
+        return saliency / self.peak
+
+
+class MapsFile:
+    """`maps.npz`, written frame by frame in bounded memory: `maps` (T, h, w) float16, `time` (T,) float64, and extras.
+
+    NumPy's header needs T, so frames go to a raw file first and are copied into the archive by `finish`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.raw = path.with_name(f".{path.name}.raw")
+        self._times: list[float] = []
+        self._shape: tuple[int, ...] = ()
+
+    def __enter__(self) -> MapsFile:
+        self._stack = ExitStack().__enter__()
+        self._part = self._stack.enter_context(replacing(self.path))
+        self._stack.callback(self.raw.unlink, missing_ok=True)
+        with writing(self.path):
+            self._file = self._stack.enter_context(self.raw.open("wb"))
+        return self
+
+    def append(self, saliency: np.ndarray, time: float) -> None:
+        self._shape = saliency.shape
+        self._times.append(time)
+        with writing(self.path):
+            self._file.write(np.ascontiguousarray(saliency, np.float16).tobytes())
+
+    def finish(self, **extras: np.ndarray) -> None:
+        """Assemble the archive; `extras` become further arrays in it."""
+        header = {"descr": "<f2", "fortran_order": False, "shape": (len(self._times), *self._shape)}
+        with writing(self.path), zipfile.ZipFile(self._part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            self._file.close()
+            with archive.open("maps.npy", "w", force_zip64=True) as member, self.raw.open("rb") as raw:
+                np.lib.format.write_array_header_2_0(member, header)
+                shutil.copyfileobj(raw, member, 1 << 20)
+            for name, array in {"time": np.array(self._times), **extras}.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+    def __exit__(self, *exception) -> None:
+        self._stack.__exit__(*exception)
+
+
+class _replacing_folder:
+    """A folder that appears whole or not at all; an existing one is replaced."""
+
+    def __init__(self, path: Path):
+        self.path, self.part = path, path.with_name(f".{path.name}.part")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self.part, ignore_errors=True)
+        self.part.mkdir()
+        return self.part
+
+    def __exit__(self, kind, *rest) -> None:
+        if kind is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.part.rename(self.path)
+        else:
+            shutil.rmtree(self.part, ignore_errors=True)

@@ -1,0 +1,165 @@
+"""Network, its configuration and its audio switch, against float64 NumPy and against the parts called one by one."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from restatement import switch_logits
+
+from stajax.models.fixation import STAConfig
+from stajax.models.fragments import Fragments
+from stajax.models.network import Network, NetworkConfig, Structure
+from stajax.models.switch import AudioSwitch, SwitchConfig
+
+TINY = NetworkConfig(
+    frames="tiny",
+    sound="tiny",
+    size=64,
+    nets={"sta": ("STA", STAConfig.tiny()), "seen": ("STA", dataclasses.replace(STAConfig.tiny(), use_sound=False))},
+    switch=SwitchConfig(deconv_channels=()),
+)
+FRAGMENTS = Fragments.of(
+    frames=[[[0, 1, 2], [3, 3, 4]], [[4, 2, 0], [1, 0, 3]], [[2, 4, 2], [0, 4, 1]]],
+    audio=[[0, 3], [1, 1], [2, 0]],
+    switch=[[1, 0], [0.5, 1], [1, 1]],
+)
+
+
+@pytest.fixture(scope="module")
+def structure():
+    return Structure(TINY)
+
+
+@pytest.fixture(scope="module")
+def variables(structure):
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: rng.normal(0, 0.4, leaf.shape).astype(np.float32), structure.shapes)
+
+
+@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("decision", ["argmax", "positive"])
+def test_audio_switch_equals_float64_numpy(make_case, size, decision):
+    config = SwitchConfig(deconv_channels=() if size == 64 else (6, 4), decision=decision)
+    seen = set()
+    for seed in range(6):
+        case = make_case(lambda *encoders, rngs: AudioSwitch(config, *encoders, rngs=rngs), size, seed=seed)
+        phi, aux = jax.jit(case.apply)(case.variables, case.features, case.audio, FRAGMENTS)
+        assert phi.shape == (3, 2) and phi.dtype == jnp.float32
+        for b, node in np.ndindex(3, 2):
+            s = case.features["stride32"][FRAGMENTS.frames[b, node, 1]]
+            vector = case.audio[FRAGMENTS.audio[b, node]]
+            off, on = switch_logits(case.flat, s, vector, (1,) if size == 64 else (1, 1, 1))
+            np.testing.assert_allclose(aux["logits"][b, node], [off, on], atol=1e-4)
+            expected_phi = on > off if decision == "argmax" else on > 0
+            assert phi[b, node] == expected_phi
+            seen.add((bool(on > off), bool(on > 0)))
+        np.testing.assert_allclose(aux["maps"].mean((1, 2)).reshape(3, 2, 2), aux["logits"], atol=1e-5)
+    assert {(True, False), (False, True)} & seen  # the two decisions were told apart
+
+
+def test_the_trained_switch_multiplies_the_fragments_own(structure, variables):
+    rng = np.random.default_rng(0)
+    levels = {f"stride{s}": rng.normal(size=(5, 64 // s, 64 // s, c)) for s, c in [(8, 4), (16, 6), (32, 8)]}
+    features, audio = jax.tree.map(jnp.float32, (levels, rng.normal(size=(4, 8))))
+
+    @jax.jit
+    def run(fragments):
+        def call(method, *args):
+            return structure.apply(variables, method, *args)[0]
+
+        phi = call(lambda net, *args: net.switch(*args), features, audio, fragments)
+        by_hand = dataclasses.replace(fragments, switch=fragments.switch * phi)
+        expected = call(lambda net, *args: net.nets["sta"](*args), features, audio, by_hand)
+        both = {"sta": fragments, "seen": fragments}
+        return phi, expected, call(Network.__call__, features, audio, both), call(Network.__call__, features, None, both)
+
+    phi, expected, heard, silent = run(FRAGMENTS)
+    assert set(heard) == {"sta", "seen"} and heard["sta"].shape == (3, 2, 16, 16)
+    assert 0 < phi.sum() < 6  # open for some fragments, closed for others
+    np.testing.assert_allclose(heard["sta"], expected, atol=1e-5)
+    np.testing.assert_allclose(heard["seen"], silent["seen"], atol=1e-5)
+    shut = np.asarray(phi * FRAGMENTS.switch) == 0
+    np.testing.assert_allclose(heard["sta"][shut], silent["sta"][shut], atol=1e-5)
+    assert (np.abs(heard["sta"] - silent["sta"]).max((2, 3))[~shut] > 1e-3).all()
+
+
+def test_frames_encoded_once_and_gathered_equal_frames_encoded_for_each_fragment(structure, variables):
+    rng = np.random.default_rng(1)
+    views = rng.integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    windows = rng.uniform(-1, 1, (4, 1600)).astype(np.float32)
+    rows, sounds = np.asarray(FRAGMENTS.frames), np.asarray(FRAGMENTS.audio)
+    own = dataclasses.replace(
+        FRAGMENTS, frames=jnp.arange(rows.size).reshape(rows.shape), audio=jnp.arange(sounds.size).reshape(sounds.shape)
+    )
+
+    @jax.jit
+    def maps(views, windows, fragments):
+        features = structure.apply(variables, Network.encode_frames, views)
+        audio = structure.apply(variables, Network.encode_audio, windows)
+        return structure.apply(variables, Network.__call__, features, audio, {"sta": fragments})[0]["sta"]
+
+    separate = maps(views[rows.reshape(-1)], windows[sounds.reshape(-1)], own)
+    np.testing.assert_allclose(maps(views, windows, FRAGMENTS), separate, atol=1e-6)
+
+
+def test_initialise_is_a_function_of_the_seed():
+    structure = Structure(dataclasses.replace(TINY, nets={"sta": TINY.nets["sta"]}, switch=None))
+    one, again, other = (structure.initialise(seed) for seed in (0, 0, 1))
+    assert jax.tree.structure(one) == jax.tree.structure(structure.shapes)
+    for first, same, different, shape in zip(*map(jax.tree.leaves, (one, again, other, structure.shapes)), strict=True):
+        np.testing.assert_array_equal(first, same)
+        assert (first.shape, first.dtype) == (shape.shape, shape.dtype)
+        assert not np.any(first) or np.any(first != different)
+
+
+def test_a_network_listens_when_any_net_does_and_spans_what_all_look_at(structure):
+    assert structure.module.listens
+    assert structure.module.span().nodes == ((-1, 0, 1),)
+    deaf = dataclasses.replace(TINY, nets={"seen": TINY.nets["seen"]}, switch=None)
+    assert not Structure(deaf).module.listens
+
+
+@pytest.mark.parametrize("config", [NetworkConfig(), TINY, dataclasses.replace(TINY, hop=0.1, size=128, switch=None)])
+def test_config_survives_json(config):
+    text = json.dumps(config.to_json())
+    assert NetworkConfig.from_json(json.loads(text)) == config
+
+
+def test_named_sizes_are_the_settled_choices_of_the_paper():
+    paper = STAConfig.paper()
+    assert (paper.strides, paper.width, paper.switch_position, paper.fuse_spatial) == ((32, 16, 8), 32, "outside", False)
+    assert paper.use_temporal and paper.use_sound and paper.kl_normalise == "image"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nets": {"x": {"kind": "SAT"}}}, "net 'x' is of the unknown kind 'SAT'; known: STA"),
+        ({"nets": {"x": {}}}, "net 'x' is of the unknown kind None; known: STA"),
+        ({"nets": {"x": {"kind": "STA", "depth": 3, "a": 1}}}, "STAConfig has no field a, depth; written by a newer version?"),
+        ({"switch": {"gain": 1}}, "SwitchConfig has no field gain; written by a newer version?"),
+        ({"nets": {}}, "a network without nets predicts nothing; name at least one under 'nets'"),
+        ({"fps": 25}, "NetworkConfig has no field fps; written by a newer version?"),
+    ],
+)
+def test_an_unknown_kind_or_field_is_one_line(change, message):
+    with pytest.raises(ValueError) as caught:
+        NetworkConfig.from_json({**TINY.to_json(), **change})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"frames": "resnet"}, "unknown encoder 'resnet'; known: "),
+        ({"sound": "ear"}, "unknown encoder 'ear'; known: "),
+        ({"switch": SwitchConfig(stride=64)}, "the audio switch reads stride 64; the encoder has (8, 16, 32)"),
+    ],
+)
+def test_a_config_of_parts_that_do_not_exist_is_one_line(change, message):
+    with pytest.raises(ValueError) as caught:
+        Structure(dataclasses.replace(TINY, **change))
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
