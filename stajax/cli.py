@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from stajax.media import MediaError, OutputError
 
     try:
-        return arguments.run(arguments)
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
     except OutputError as error:
         return _complain(error, 1)
     except (MediaError, WeightsError) as error:
@@ -159,7 +161,8 @@ def _frames(progress, elapsed: float) -> str:
 
 
 def _complain(error, code: int) -> int:
-    print(f"stajax: {error}", file=sys.stderr)
+    erase = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress line, if one stands there
+    print(f"{erase}stajax: {error}", file=sys.stderr)
     return code
 
 

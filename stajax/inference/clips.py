@@ -7,15 +7,19 @@ import json
 import os
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from stajax.encoders.params import flatten
 from stajax.inference.outputs import ClipWriter
 from stajax.inference.predict import Model
 from stajax.media import MediaError, MediaWarning, OutputError, probe
+from stajax.models.folder import ModelFolder
 
 SUFFIXES = frozenset(
     [
@@ -78,7 +82,8 @@ class Progress:
 def jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[Job]:
     """What `predict` is to do: files as given, folders searched for clips, each to `out`/<name without suffix>.
 
-    Below a folder the results keep its subfolders. Two clips that would share a folder keep their suffixes.
+    Below a folder the results keep its subfolders. Two clips that would share a folder keep their suffixes. Hidden files and
+    results of earlier runs are no clips.
 
     Raises:
         MediaError: an input that does not exist, or a folder without clips.
@@ -86,20 +91,20 @@ def jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[Jo
     found: list[tuple[Path, Path]] = []  # clip, its name relative to what was given
     for item in map(Path, inputs):
         if item.is_dir():
-            inside = sorted(p for p in item.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and not _hidden(p, item))
-            inside = [p for p in inside if Path(out).resolve() not in p.resolve().parents]
+            inside = _inside(item, Path(out))
             if not inside:
                 raise MediaError(f"{item}: no clips in this folder (looked for {', '.join(sorted(SUFFIXES))})")
-            found += [(path, path.relative_to(item)) for path in inside]
+            found += [(item / name, name) for name in inside]
         elif item.exists():
             found.append((item, Path(item.name)))
         else:
             raise MediaError(f"{item}: no such file or folder")
     found = list(dict.fromkeys(found))
-    stems = [name.with_suffix("") for _, name in found]
-    folders = [stem if stems.count(stem) == 1 else name for stem, (_, name) in zip(stems, found, strict=True)]
+    stems = Counter(name.with_suffix("") for _, name in found)
+    folders = [name if stems[name.with_suffix("")] > 1 else name.with_suffix("") for _, name in found]
+    uses = Counter(folders)
     for folder, (clip, _) in zip(folders, found, strict=True):
-        if folders.count(folder) > 1:
+        if uses[folder] > 1:
             raise MediaError(f"{clip}: another clip of the same name is given; give them in separate runs or folders")
     return [Job(clip, Path(out) / folder) for folder, (clip, _) in zip(folders, found, strict=True)]
 
@@ -129,26 +134,30 @@ def predict_clips(
     Raises:
         MediaError: an input does not exist. OutputError: results cannot be written (no space, no permission).
     """
-    summary, todo = Summary(), jobs(inputs, out)
+    summary, todo, weights = Summary(), jobs(inputs, out), _fingerprint(model.folder)
     for number, job in enumerate(todo, 1):
 
         def tell(kind: str, frames: int = 0, expected: int | None = None, message: str = "", _at=(job.clip, number)) -> None:
             report(Progress(kind, *_at, len(todo), frames, expected, message))
 
-        settings = _settings(model, job.clip, size)
-        wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
-        if not overwrite and all((job.folder / name).exists() for name in wanted) and _stored(job.folder) == settings:
-            summary.skipped.append(job.clip)
-            tell("skipped")
-            continue
         try:
+            settings = {**_settings(model, job.clip, size), "weights": weights}
+            same = _stored(job.folder) == settings
+            wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
+            if same and not overwrite and all((job.folder / name).exists() for name in wanted):
+                summary.skipped.append(job.clip)
+                tell("skipped")
+                continue
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", MediaWarning)
                 info = probe(job.clip)
                 expected = info.n_frames
                 tell("start", 0, expected)
-                with ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png) as writer:
-                    for frames, shown in enumerate(model.shown(job.clip), 1):
+                with (
+                    closing(model.shown(job.clip)) as items,
+                    ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=not same) as writer,
+                ):
+                    for frames, shown in enumerate(items, 1):
                         writer.write(shown)
                         tell("frame", frames, expected)
             for warning in caught:
@@ -166,28 +175,41 @@ def predict_clips(
     return summary
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _inside(item: Path, out: Path) -> list[Path]:
+    """Clips below the folder `item`, relative to it. Results may lie below it too, or right beside the clips."""
+    own = Path(os.path.relpath(out.resolve(), item.resolve()))
+    names = [path.relative_to(item) for path in item.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    return sorted(name for name in names if not (own.parts and name.is_relative_to(own)) and not _result(item / name))
+
+
+def _result(path: Path) -> bool:
+    """Whether an earlier run wrote `path`."""
+    folder = path.parent.parent if path.parent.name == "png" else path.parent if path.name == "overlay.mp4" else None
+    return folder is not None and (folder / "maps.npz").exists()
 
 
 def _settings(model: Model, clip: Path, size: tuple[int, int] | None) -> dict:
-    """What the maps depend on: the clip, the weights, the options."""
-    stat = clip.stat()
+    """What the maps depend on, but for the weights: the clip, the model, the options."""
+    try:
+        stat = clip.stat()
+    except OSError as error:
+        raise MediaError(f"{clip}: cannot be read any more ({error.strerror})") from None
     return {
         "clip": clip.name,
         "bytes": stat.st_size,
         "modified": stat.st_mtime,
         "model": model.name,
-        "weights": _fingerprint(model.folder.path),
         "nets": list(model.engine.nets),
         "size": list(size or reversed(model.output_size)),
     }
 
 
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", *sorted((folder / "params").glob("*"))]:
-        digest.update(path.read_bytes())
+def _fingerprint(model: ModelFolder) -> str:
+    """Of structure and numbers; those of the encoders that are stored elsewhere count too."""
+    digest = hashlib.sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())
+    for key, array in sorted(flatten(model.variables).items()):
+        digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 

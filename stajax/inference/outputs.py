@@ -6,7 +6,8 @@ import json
 import shutil
 import threading
 import zipfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 
@@ -23,7 +24,8 @@ class ClipWriter:
     """Writes one clip's results in a thread of its own, as a context manager.
 
     Everything appears at a successful end, `maps.npz` last; an exception leaves what was there before. settings: kept inside
-    `maps.npz`, so that a rerun can tell whether it is up to date. overlay_scale: see `Display`.
+    `maps.npz`, so that a rerun can tell whether it is up to date. outdated: what is there has other settings, so that what
+    this run does not replace is removed.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class ClipWriter:
         size: tuple[int, int] | None = None,
         overlay: bool = True,
         png: bool = False,
+        outdated: bool = False,
     ):
         self.folder, self.info, self.settings, self.size = folder, info, settings, size
-        self.with_overlay, self.with_png = overlay, png
+        self.with_overlay, self.with_png, self.outdated = overlay, png, outdated
         self.frames = 0
         self._queue: Queue[Shown | None] = Queue(QUEUE)
         self._error: BaseException | None = None
@@ -60,18 +63,22 @@ class ClipWriter:
             self._error = self._error or error
         self._queue.put(None)
         self._thread.join()
-        if kind is None and self._error is not None:
-            raise self._error
+        if self._error is not None:
+            with suppress(OSError):
+                self.folder.rmdir()  # if nothing was there before
+            if kind is None:
+                raise self._error
 
     def _run(self) -> None:
+        queued = iter(self._queue.get, None)
         try:
-            self._write_all()
+            self._write_all(queued)
         except BaseException as error:
             self._error = error
-            while self._queue.get() is not None:  # so that `write` never waits for a reader that is gone
+            for _ in queued:  # so that `write` never waits for a reader that is gone
                 pass
 
-    def _write_all(self) -> None:
+    def _write_all(self, queued: Iterator[Shown]) -> None:
         with ExitStack() as stack:
             archive = stack.enter_context(MapsFile(self.folder / "maps.npz"))
             pictures = stack.enter_context(_replacing_folder(self.folder / "png")) if self.with_png else None
@@ -87,7 +94,7 @@ class ClipWriter:
                     )
                 )
             display = Display()
-            while (shown := self._queue.get()) is not None:
+            for shown in queued:
                 saliency = shown.map if self.size is None else stretch(shown.map, self.size)
                 archive.append(saliency, shown.time)
                 if pictures is not None:
@@ -98,6 +105,10 @@ class ClipWriter:
             if self._error is not None:  # the caller failed: leave without publishing anything
                 raise self._error
             archive.finish(fps=np.float64(self.info.fps), settings=np.array(json.dumps(self.settings, sort_keys=True)))
+            if self.outdated and video is None:
+                (self.folder / "overlay.mp4").unlink(missing_ok=True)
+            if self.outdated and pictures is None:
+                shutil.rmtree(self.folder / "png", ignore_errors=True)
 
 
 class Display:
@@ -124,11 +135,12 @@ class MapsFile:
         self._shape: tuple[int, ...] = ()
 
     def __enter__(self) -> MapsFile:
-        self._stack = ExitStack().__enter__()
-        self._part = self._stack.enter_context(replacing(self.path))
-        self._stack.callback(self.raw.unlink, missing_ok=True)
-        with writing(self.path):
-            self._file = self._stack.enter_context(self.raw.open("wb"))
+        with ExitStack() as stack:
+            self._part = stack.enter_context(replacing(self.path))
+            stack.callback(self.raw.unlink, missing_ok=True)
+            stack.enter_context(writing(self.path))  # also for the close, which may write what is left in the buffer
+            self._file = stack.enter_context(self.raw.open("wb"))
+            self._stack = stack.pop_all()
         return self
 
     def append(self, saliency: np.ndarray, time: float) -> None:
@@ -153,20 +165,18 @@ class MapsFile:
         self._stack.__exit__(*exception)
 
 
-class _replacing_folder:
+@contextmanager
+def _replacing_folder(path: Path) -> Iterator[Path]:
     """A folder that appears whole or not at all; an existing one is replaced."""
-
-    def __init__(self, path: Path):
-        self.path, self.part = path, path.with_name(f".{path.name}.part")
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self.part, ignore_errors=True)
-        self.part.mkdir()
-        return self.part
-
-    def __exit__(self, kind, *rest) -> None:
-        if kind is None:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.part.rename(self.path)
-        else:
-            shutil.rmtree(self.part, ignore_errors=True)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with writing(path):
+            part.mkdir()
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        with writing(path):
+            part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

@@ -120,7 +120,7 @@ def _shown(stream: Stream, path: str | os.PathLike, max_side: int) -> Iterator[S
 
     with closing(read_frames(path, max_side=max_side)) as frames:
         for image, time in frames:
-            while stream.hears and not stream.sound.closed and stream.sound.end < time + reach:
+            while not stream.sound.closed and stream.sound.end < time + reach:
                 block = next(blocks, None)
                 if block is None:
                     stream.close_sound()

@@ -7,6 +7,7 @@ repeated, so that every frame gets a map.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -60,7 +61,7 @@ class Stream:
     """Push frames (and sound), get maps. `engine` is shared; a stream has its own state.
 
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed; frames then wait until their
-    sound is there. Without it the audio switch is off.
+    sound is there. Without it the audio switch is off, and the stream takes no sound.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -75,6 +76,7 @@ class Stream:
         self.engine, self.fps = engine, fps
         self.hears = sound and engine.listens
         self.sound = SoundBuffer(engine.window)
+        self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
         self._features, self._audio = engine.rings()
         self._waiting: deque[tuple[float, np.ndarray]] = deque()  # frames not yet encoded: (time, view)
@@ -96,30 +98,28 @@ class Stream:
     ) -> Maps:
         """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and `sound`, float32 mono 16 kHz; get maps that are ready.
 
-        times: seconds, ascending; by default 1/fps apart. in_flight: results that may stay on the device, for callers who
-        want to decode on while it computes. Raises ValueError for frames that are no pictures, times that do not ascend, NaN in
-        the sound, or frames that run 30 s ahead of their sound.
+        times: seconds, ascending, one per frame; by default 1/fps apart. in_flight: results that may stay on the device, for
+        callers who want to decode on while it computes. Raises ValueError for frames that are no pictures, times that do not
+        ascend, sound of another kind, with NaN or after its close, or frames that wait and are 30 s ahead of their sound.
         """
         if self._finished:
             raise ValueError("this stream is finished; start a new one")
         if sound is not None:
-            if not np.isfinite(sound).all():
-                raise ValueError("the sound holds NaN or infinity")
-            self.sound.append(sound)
+            self._hear(np.asarray(sound))
         frames = [frames] if getattr(frames, "ndim", 4) == 3 else frames
-        times = [times] if np.ndim(times) == 0 and times is not None else times
+        if times is not None:
+            frames, times = list(frames), np.atleast_1d(times).tolist()
+            if len(frames) != len(times):
+                raise ValueError(f"{len(frames)} frames but {len(times)} times; give each frame its own")
         for index, frame in enumerate(frames):
-            time = self._last_time + 1 / self.fps if times is None else float(times[index])
-            if not time > self._last_time:
+            time = self._last_time + 1 / self.fps if times is None else times[index]
+            if not self._last_time < time < math.inf:
                 raise ValueError(f"frame times must ascend: {time} s after {self._last_time} s")
+            # A copy: a frame of the net's own size comes back as it is, and cameras reuse their buffers.
+            self._waiting.append((time, np.array(squash(frame, self.engine.size))))
             self._last_time = time
-            self._waiting.append((time, squash(frame, self.engine.size)))
             self._advance()
         self._advance()
-        if self._waiting and self._last_time - self._waiting[0][0] > MAX_WAIT and self.hears:
-            raise ValueError(
-                f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False"
-            )
         return self._collect(in_flight)
 
     def finish(self) -> Maps:
@@ -135,15 +135,32 @@ class Stream:
         """No more sound will come: what is missing is silence."""
         self.sound.closed = True
 
+    def _hear(self, sound: np.ndarray) -> None:
+        if self.sound.closed:
+            raise ValueError("this stream takes no sound: it was made with sound=False, or its sound was closed")
+        if sound.ndim != 1 or sound.dtype.kind != "f":
+            raise ValueError(
+                f"a sound of shape {sound.shape} and type {sound.dtype}; give float32 mono 16 kHz, as stajax.media.to_mono_16k does"
+            )
+        if not np.isfinite(sound).all():
+            raise ValueError("the sound holds NaN or infinity")
+        if self.hears:
+            self.sound.append(sound)
+
     def _advance(self) -> None:
         while len(self._waiting) >= self.engine.batch:
             last = self._waiting[self.engine.batch - 1][0]
             if self.hears and not self.sound.reaches(self._grid(last) * self.engine.hop):
+                if self._last_time - self.sound.end > MAX_WAIT:
+                    raise ValueError(
+                        f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False"
+                    )
                 return
             self._step()
 
     def _grid(self, time: float) -> int:
-        return round(time / self.engine.hop)
+        """Number of the sound window nearest to `time`; halfway the later one, whatever rounding did to the last bits."""
+        return math.floor(time / self.engine.hop + 0.5 + 1e-6)
 
     def _step(self) -> None:
         """Encode one batch of waiting frames, then predict every frame whose neighbours are there."""

@@ -13,9 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-from stajax import __version__
 from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, read_params, write_params
 from stajax.models.network import NetworkConfig, Structure
 
@@ -115,7 +115,7 @@ def write(
     places["nets"] = {net: f"params/nets/{net}.npz" for net in variables["nets"]}
     config = {
         "format": FORMAT,
-        "stajax": __version__,
+        "stajax": version("stajax"),  # `stajax.__version__` would import the top of the house
         "name": name or path.name,
         "network": structure.config.to_json(),
         "params": places,

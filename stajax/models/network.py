@@ -117,15 +117,11 @@ class Structure:
         self.module = nnx.eval_shape(lambda: Network(config, rngs=nnx.Rngs(0)))
         self.graphdef, state = nnx.split(self.module)
         self.shapes: dict = nnx.to_pure_dict(state)
+        self._make = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(Network(config, rngs=nnx.Rngs(key)))))
 
     def initialise(self, seed: int) -> dict:
         """Random variables; the same seed gives the same ones."""
-
-        @jax.jit
-        def make(key):
-            return nnx.to_pure_dict(nnx.state(Network(self.config, rngs=nnx.Rngs(key))))
-
-        return make(jax.random.key(seed))
+        return self._make(jax.random.key(seed))
 
     def apply(self, variables: dict, method: Callable, *args):
         """`method`, such as ``Network.encode_frames``, on the network with `variables`. Pure: jit it outside."""

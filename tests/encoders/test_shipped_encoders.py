@@ -213,16 +213,24 @@ def test_sound_vectors_have_the_announced_length(name):
 
 
 def test_tiny_encoders_equal_means_over_squares_and_slices():
-    frames, sound = TinyFrames(size=64, rngs=nnx.Rngs(0)), TinySound(rngs=nnx.Rngs(1))
-    views = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    level = frames(views)["stride16"]
+    rng = np.random.default_rng(0)
+
+    def with_random_weights(make):
+        graphdef, state = nnx.split(nnx.eval_shape(make))
+        variables = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), nnx.to_pure_dict(state))
+        return nnx.merge(graphdef, variables), {key: value.astype(np.float64) for key, value in flatten(variables).items()}
+
+    frames, p = with_random_weights(lambda: TinyFrames(size=64, rngs=nnx.Rngs(0)))
+    views = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     square = views[1, 16:32, 48:64].astype(np.float64).mean((0, 1)) / 127.5 - 1
-    expected = np.tanh(square @ np.asarray(frames.convs[1].kernel[...], np.float64)[0, 0])
-    np.testing.assert_allclose(level[1, 1, 3], expected, atol=1e-5)
-    window = np.random.default_rng(1).uniform(-1, 1, 1600).astype(np.float32)
+    expected = np.tanh(square @ p["convs.1.kernel"][0, 0] + p["convs.1.bias"])
+    np.testing.assert_allclose(jax.jit(frames)(views)["stride16"][1, 1, 3], expected, atol=1e-5)
+
+    sound, p = with_random_weights(lambda: TinySound(rngs=nnx.Rngs(0)))
+    window = rng.uniform(-1, 1, 1600).astype(np.float32)
     loudness = [np.sqrt(np.mean(np.float64(window[200 * i : 200 * i + 200]) ** 2)) for i in range(8)]
-    expected = np.tanh(loudness @ np.asarray(sound.linear.kernel[...], np.float64))
-    np.testing.assert_allclose(sound(jnp.asarray(window)[None])[0], expected, atol=1e-5)
+    expected = np.tanh(loudness @ p["linear.kernel"] + p["linear.bias"])
+    np.testing.assert_allclose(jax.jit(sound)(window[None])[0], expected, atol=1e-5)
 
 
 def test_an_unknown_encoder_lists_the_known_ones():

@@ -63,12 +63,10 @@ def test_losses_of_extreme_logits_are_finite_and_equal_float64():
 
 
 @pytest.mark.parametrize("normalise", ["image", "batch"])
-@pytest.mark.parametrize("logit", [-300.0, -40.0, 300.0])
-@pytest.mark.parametrize("blank_target", [False, True])
-def test_blank_and_full_maps_give_finite_losses_and_gradients(normalise, logit, blank_target):
-    target = np.zeros_like(TARGET) if blank_target else TARGET
-    loss = jax.jit(jax.value_and_grad(lambda x: fixation_loss(x, target, normalise=normalise), has_aux=True))
-    (value, aux), gradient = loss(jnp.full(TARGET.shape, logit))
-    assert np.isfinite(value) and np.isfinite(gradient).all()
-    if blank_target:
-        assert aux["kl"] == 0
+def test_blank_and_full_maps_give_finite_losses_and_gradients(normalise):
+    loss = jax.jit(jax.value_and_grad(lambda x, y: fixation_loss(x, y, normalise=normalise), has_aux=True))
+    for logit in (-300.0, -40.0, 300.0):
+        for target in (TARGET, np.zeros_like(TARGET)):
+            (value, aux), gradient = loss(jnp.full(TARGET.shape, logit), target)
+            assert np.isfinite(value) and np.isfinite(gradient).all()
+            assert target.any() or aux["kl"] == 0

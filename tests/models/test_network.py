@@ -106,7 +106,7 @@ def test_frames_encoded_once_and_gathered_equal_frames_encoded_for_each_fragment
 
 
 def test_initialise_is_a_function_of_the_seed():
-    structure = Structure(dataclasses.replace(TINY, nets={"sta": TINY.nets["sta"]}, switch=None))
+    structure = Structure(dataclasses.replace(TINY, nets={"seen": TINY.nets["seen"]}, switch=None))
     one, again, other = (structure.initialise(seed) for seed in (0, 0, 1))
     assert jax.tree.structure(one) == jax.tree.structure(structure.shapes)
     for first, same, different, shape in zip(*map(jax.tree.leaves, (one, again, other, structure.shapes)), strict=True):
