@@ -160,9 +160,10 @@ def predict_clips(
                     for frames, shown in enumerate(items, 1):
                         writer.write(shown)
                         tell("frame", frames, expected)
-            for warning in caught:
-                if issubclass(warning.category, MediaWarning):
-                    tell("warning", message=str(warning.message))
+            messages = [str(warning.message) for warning in caught if issubclass(warning.category, MediaWarning)]
+            if messages:  # one for all: a file that breaks off does so for pictures and sound
+                reasons = dict.fromkeys(message.removeprefix(f"{job.clip}: ") for message in messages)
+                tell("warning", message=f"{job.clip}: {'; '.join(reasons)}")
         except OutputError:
             raise
         except MediaError as error:

@@ -103,7 +103,7 @@ class Model:
     def shown(self, path: str | os.PathLike, *, max_side: int = 1280) -> Iterator[Shown]:
         """Frames of the clip at `path`, at most `max_side` px, each with its map; bounded memory, one encoder pass a frame."""
         info = probe(path, max_side=max_side)
-        if not info.has_sound and self.engine.listens:
+        if not info.has_sound and info.duration is not None and self.engine.listens:  # a picture lasts no time, and is silent
             warnings.warn(f"{path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
         stream = self.stream(fps=info.fps, sound=info.has_sound)
         return _shown(stream, path, max_side)

@@ -96,7 +96,7 @@ class Stream:
         sound: np.ndarray | None = None,
         in_flight: int = 0,
     ) -> Maps:
-        """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and `sound`, float32 mono 16 kHz; get maps that are ready.
+        """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and sound, (n,) float32 mono 16 kHz; get ready maps.
 
         times: seconds, ascending, one per frame; by default 1/fps apart. in_flight: results that may stay on the device, for
         callers who want to decode on while it computes. Raises ValueError for frames that are no pictures, times that do not
@@ -140,7 +140,7 @@ class Stream:
             raise ValueError("this stream takes no sound: it was made with sound=False, or its sound was closed")
         if sound.ndim != 1 or sound.dtype.kind != "f":
             raise ValueError(
-                f"a sound of shape {sound.shape} and type {sound.dtype}; give float32 mono 16 kHz, as stajax.media.to_mono_16k does"
+                f"sound of shape {sound.shape} and type {sound.dtype}; stajax.media.to_mono_16k gives the right kind"
             )
         if not np.isfinite(sound).all():
             raise ValueError("the sound holds NaN or infinity")

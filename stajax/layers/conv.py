@@ -105,11 +105,12 @@ class Conv(nnx.Module):
 class ConvTranspose(nnx.Module):
     """PyTorch's ConvTranspose2d without padding: (N, H, W, in) -> (N, (H-1)*stride + k, ..., out).
 
-    `kernel` is (k, k, out, in): PyTorch's (in, out, k, k) under the permutation (2, 3, 1, 0).
+    `kernel` is (k, k, out, in): PyTorch's (in, out, k, k) under the permutation (2, 3, 1, 0). gain: factor on the variance of
+    He's initialisation, which counts k * k inputs for each output; a small input has fewer.
     """
 
-    def __init__(self, features_in: int, features_out: int, kernel: int, *, stride: int = 1, rngs: nnx.Rngs):
-        initialise = nnx.initializers.variance_scaling(2.0, "fan_in", "normal", in_axis=-1, out_axis=-2)
+    def __init__(self, features_in: int, features_out: int, kernel: int, *, stride: int = 1, gain: float = 1.0, rngs: nnx.Rngs):
+        initialise = nnx.initializers.variance_scaling(2.0 * gain, "fan_in", "normal", in_axis=-1, out_axis=-2)
         self.kernel = nnx.Param(initialise(rngs.params(), (kernel, kernel, features_out, features_in)))
         self.bias = nnx.Param(jnp.zeros(features_out))
         self.stride = stride

@@ -79,10 +79,12 @@ class DeConv(nnx.Module):
         kernels, strides = DECONVOLUTIONS[side]
         if len(channels) != len(kernels):
             raise ValueError(f"{side}x{side} takes {len(kernels)} deconvolutions; {len(channels) - 1} inner channels given")
-        layers = []
+        layers, before = [], 1
         for out, kernel, stride in zip(channels, kernels, strides, strict=True):
-            layers.append(ConvTranspose(features, out, kernel, stride=stride, rngs=rngs))
-            features = out
+            after = (before - 1) * stride + kernel
+            gain = (after / before) ** 2  # a pixel of the output gets before² k² / after² inputs on average, not k²
+            layers.append(ConvTranspose(features, out, kernel, stride=stride, gain=gain, rngs=rngs))
+            features, before = out, after
         self.layers = nnx.List(layers)
 
     def __call__(self, vectors: jax.Array) -> jax.Array:

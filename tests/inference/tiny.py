@@ -1,0 +1,43 @@
+"""A tiny model with numbers that make its maps depend on everything, and the clips of the media tests."""
+
+import runpy
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from stajax.models import folder
+from stajax.models.fixation import STAConfig
+from stajax.models.network import NetworkConfig, Structure
+
+_MEDIA = runpy.run_path(str(Path(__file__).parents[1] / "media" / "conftest.py"))
+clip, pictures, tone = _MEDIA["clip"], _MEDIA["pictures"], _MEDIA["tone"]
+
+CONFIG = NetworkConfig(frames="tiny", sound="tiny", size=64, nets={"sta": ("STA", STAConfig.tiny())})
+
+
+def variables(structure: Structure, seed: int = 0) -> dict:
+    """Normal numbers: as initialised, with biases of zero, a tiny net hardly hears."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), structure.shapes)
+
+
+def write_model(path: Path, *, seed: int = 0) -> Path:
+    structure = Structure(CONFIG)
+    folder.write(path, structure, variables(structure, seed), name="tiny", model_card="# Tiny\n")
+    return path
+
+
+def noise(frames: int, size: tuple[int, int] = (48, 64), seed: int = 0) -> np.ndarray:
+    """(frames, *size, 3) uint8, every frame another."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (frames, 4, 4, 3), np.uint8)
+    return coarse.repeat(size[0] // 4, 1).repeat(size[1] // 4, 2)
+
+
+def swelling(seconds: float, seed: int = 0) -> np.ndarray:
+    """(n,) float32 at 16 kHz whose level changes all the time, so that every window is another."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * 16000)
+    level = np.interp(np.arange(n), np.arange(0, n + 800, 800), rng.random(len(np.arange(0, n + 800, 800))))
+    return (level * rng.uniform(-1, 1, n)).astype(np.float32)
