@@ -44,6 +44,7 @@ class ClipWriter:
         self.frames = 0
         self._queue: Queue[Shown | None] = Queue(QUEUE)
         self._error: BaseException | None = None
+        self._ended = threading.Event()
 
     def __enter__(self) -> ClipWriter:
         with writing(self.folder):
@@ -59,15 +60,23 @@ class ClipWriter:
         self._queue.put(shown)
 
     def __exit__(self, kind, error, traceback) -> None:
-        if kind is not None:
-            self._error = self._error or error
-        self._queue.put(None)
-        self._thread.join()
+        self._error = self._error or error
+        try:
+            self._end()
+        except BaseException as interruption:  # Ctrl-C in that wait must not leave the thread to be killed half-way
+            self._error = self._error or interruption
+            self._end()
+            raise
         if self._error is not None:
             with suppress(OSError):
                 self.folder.rmdir()  # if nothing was there before
             if kind is None:
                 raise self._error
+
+    def _end(self) -> None:
+        self._queue.put(None)
+        self._ended.wait()  # Ctrl-C in `join` makes CPython 3.11 take a running thread for ended, and join no more
+        self._thread.join()
 
     def _run(self) -> None:
         queued = iter(self._queue.get, None)
@@ -77,6 +86,8 @@ class ClipWriter:
             self._error = error
             for _ in queued:  # so that `write` never waits for a reader that is gone
                 pass
+        finally:
+            self._ended.set()
 
     def _write_all(self, queued: Iterator[Shown]) -> None:
         with ExitStack() as stack:

@@ -45,13 +45,23 @@ def sta_concat(s: jax.Array, a: jax.Array | None, v: jax.Array | None, switch: j
     return jnp.concatenate([gate(s, a, switch), gate(s, v)], axis=-1)
 
 
+def second_difference(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:
+    """Initial kernel (3, 1, 1, C, C) of `TemporalConv`: v = 2 s_t - s_{t-1} - s_{t+1}, and a little noise.
+
+    Its product with s in the gate has the sign of motion energy whichever way things move. From a random kernel, whose
+    products cancel over directions, motion was not learned (`training/first_model.py`).
+    """
+    identity = jnp.eye(shape[-1], dtype=dtype)[None, None]
+    noise = nnx.initializers.variance_scaling(1e-3, "fan_in", "normal")(key, shape, dtype)
+    return jnp.stack([-identity, 2 * identity, -identity]) + noise
+
+
 class TemporalConv(nnx.Module):
     """The 3-D convolution of Eq. 6: kernel (3, 1, 1) on a real time axis, no padding, so t-1, t, t+1 become v_i."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        small = nnx.initializers.variance_scaling(0.1, "fan_in", "normal")  # v feeds a sigmoid, which must not start saturated
         padding = ((0, 0), (0, 0), (0, 0))
-        self.conv = Conv(channels, channels, (3, 1, 1), padding=padding, kernel_init=small, rngs=rngs)
+        self.conv = Conv(channels, channels, (3, 1, 1), padding=padding, kernel_init=second_difference, rngs=rngs)
 
     def __call__(self, triplets: jax.Array) -> jax.Array:
         """`triplets` (B, 3, h, w, C) -> v (B, h, w, C)."""

@@ -2,11 +2,13 @@
 
     python -m stajax.training.first_model --data ../shared/data --out stajax/weights/sta-lite
 
-1. The picture: human fixations of OSIE's training photographs.
-2. The sound: two tagged clips side by side with the sound of one. The net of step 1 says where people look; the half that
-   sounds draws more of it, a foreign sound or silence changes nothing. This is a prior on attention, not human fixations of
-   videos, and the model card says so.
-3. The motion: nothing at hand supervises it well (the card says what was tried), so that path is gated off.
+1. The picture: human fixations of OSIE's training photographs, at rest and under slow pans.
+2. The motion: two discs cut from photographs over a third; where one moves, it draws half of the map of step 1.
+3. The sound: two tagged clips side by side with the sound of one; the half that sounds draws more of the map of step 1, a
+   foreign sound or silence changes nothing.
+
+Steps 2 and 3 are priors on attention, not human fixations of videos, and the model card says so. Encoders are frozen and
+features are computed once, so a step costs only the net's heads.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -32,21 +34,24 @@ from stajax.models.losses import fixation_loss
 from stajax.models.network import Network, NetworkConfig, Structure
 from stajax.training.model_card import write_card
 from stajax.training.supervision import (
+    MAP,
     SHARED,
     Clip,
     Encoders,
     Examples,
     held_out,
+    moving_discs,
     photographs,
     read_clips,
     silent,
     sounding_halves,
+    still,
     view,
 )
 
-PARTS, PICTURE_STEPS = 6, 600  # random parts of each photograph; steps of stage 1
-COMPOSITES, SOUND_STEPS = 1200, 1500  # composites of two clips; steps of stage 2
-RATE, GATE_RATE = 1e-3, 5.0  # AdamW's peak rate; the sound path's, over it
+PANS, PICTURE_STEPS = 2, 600  # pans of each photograph; steps of the pictures alone
+DISCS, COMPOSITES, STEPS = 1500, 1200, 2000  # of motion, of sound; steps of all three together
+RATE = 1e-3  # AdamW's peak rate
 
 
 class Trainer:
@@ -78,14 +83,14 @@ class Trainer:
         rng: np.random.Generator,
         report: Callable[[int, float], None] = lambda step, loss: None,
         *,
-        gate_rate: float = 1.0,
+        relative: Mapping[str, float] = {},
     ) -> None:
-        """Minimise Eq. 17. parts: examples, and how many a batch takes of them. gate_rate: of the sound path, over `rate`."""
+        """Minimise Eq. 17. parts: examples, and how many a batch takes of them. relative: rate of a path over `rate`."""
         schedule = optax.warmup_cosine_decay_schedule(0, rate, max(1, min(100, steps // 10)), steps)
-        labels = jax.tree_util.tree_map_with_path(lambda path, _: "gate" if path[1].key == "sound" else "rest", self.nets)
+        labels = jax.tree_util.tree_map_with_path(lambda path, _: path[1].key if path[1].key in relative else "rest", self.nets)
         optimisers = {
-            "rest": optax.adamw(schedule, weight_decay=0.05),
-            "gate": optax.adamw(lambda step: gate_rate * schedule(step), weight_decay=0.05),
+            name: optax.adamw(lambda step, factor=factor: factor * schedule(step), weight_decay=0.05)
+            for name, factor in {"rest": 1.0, **relative}.items()
         }
         optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.multi_transform(optimisers, labels))
         state = optimiser.init(self.nets)
@@ -138,25 +143,39 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(p - q).sum((1, 2)).mean() / 2)
 
 
-def effect_of_sound(clips: Sequence[Clip], encoders: Encoders, trainer: Trainer, rng: np.random.Generator) -> dict[str, float]:
-    """How held-out clips' maps change with the sound, and how often the sound finds its half of a composite."""
-    features = encoders.frames([image for clip in clips for image in clip.views])
-    foreign = [next(c for c in clips[i + 1 :] + clips[:i] if c.tag != clip.tag) for i, clip in enumerate(clips)]
-    audio = encoders.audio(np.concatenate([clip.windows for clip in clips] + [clip.windows for clip in foreign]))
-    quiet = silent(features)
-    own = dataclasses.replace(quiet, audio=audio, sound=np.arange(len(quiet)), switch=np.ones(len(quiet), np.float32))
-    other = dataclasses.replace(own, sound=own.sound + len(quiet))
-    true_map, silent_map, foreign_map = (trainer.predict(x) for x in (own, quiet, other))
-    examples, mask = sounding_halves(clips, encoders, rng, trainer.predict, 200)
-    maps = trainer.predict(examples).reshape(4, 200, *mask.shape[1:])
-    first_half = (maps * mask).sum((2, 3)) / maps.sum((2, 3))
+def effects(clips: Sequence[Clip], osie: Osie, indices: np.ndarray, encoders: Encoders, trainer: Trainer, seed: int) -> dict:
+    """What sound and motion do to maps: on held-out clips, on composites of them, and on discs over photographs `indices`."""
+    rng, count = np.random.default_rng(seed), 200
+    features = encoders.frames([image for clip in clips for triplet in clip.triplets for image in triplet])
+    moving = np.arange(len(features["stride32"])).reshape(-1, 3)
+    foreign = [next(c for c in [*clips[i + 1 :], *clips[:i]] if c.tag != clip.tag) for i, clip in enumerate(clips)]
+    frozen = silent(features, still(moving[:, 1]))
+    audio = encoders.audio(np.concatenate([clip.windows for clip in [*clips, *foreign]]))
+    own = dataclasses.replace(frozen, audio=audio, sound=np.arange(len(frozen)), switch=np.ones(len(frozen), np.float32))
+    other = dataclasses.replace(own, sound=own.sound + len(own))
+    own_map, silent_map, foreign_map = (trainer.predict(x) for x in (own, frozen, other))
+
+    composites, mask = sounding_halves(clips, encoders, rng, trainer.predict, count)
+    first, second = trainer.predict(composites).reshape(4, count, MAP, MAP)[:2]
+    shift = share(first, mask) - share(second, mask)
+    discs, places = moving_discs(osie, indices, encoders, rng, trainer.predict, count)
+    rest, moved = trainer.predict(discs).reshape(2, count, MAP, MAP)
+    gain = [share(moved, places[:, k]) - share(rest, places[:, k]) for k in (0, 1)]
     return {
         "clips": len(clips),
-        "true_silent": distance(true_map, silent_map),
-        "true_foreign": distance(true_map, foreign_map),
-        "half_right": float((first_half[0] > first_half[1]).mean()),
-        "half_shift": float((first_half[0] - first_half[1]).mean()),
+        "true_silent": distance(own_map, silent_map),
+        "true_foreign": distance(own_map, foreign_map),
+        "moving_frozen": distance(trainer.predict(silent(features, moving)), silent_map),
+        "half_right": float((shift > 0).mean()),
+        "half_shift": float(shift.mean()),
+        "disc_right": float((gain[0] > gain[1]).mean()),
+        "disc_gain": float(gain[0].mean()),
     }
+
+
+def share(maps: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Part of each map (n, h, w) that lies in `place` (n, h, w) bool."""
+    return (maps * place).sum((1, 2)) / maps.sum((1, 2))
 
 
 def main() -> None:
@@ -170,32 +189,36 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - begun:4.0f} s] {text}", flush=True)
 
-    structure = Structure(NetworkConfig(nets={"sta": ("STA", dataclasses.replace(STAConfig.lite(), use_temporal=False))}))
+    structure = Structure(NetworkConfig(nets={"sta": ("STA", STAConfig.lite())}))
     encoders = Encoders(structure)
     trainer = Trainer(structure, encoders.variables, arguments.seed)
     osie = load_osie(arguments.data / "osie")
     split = osie_split(len(osie))
 
-    pictures = photographs(osie, split["train"], encoders, rng, PARTS)
-    say(f"{len(pictures)} views of {len(split['train'])} photographs")
+    pictures = photographs(osie, split["train"], encoders, rng, PANS)
+    say(f"{len(pictures)} fragments of {len(split['train'])} photographs")
     report = lambda step, loss: say(f"step {step}: loss {loss:.3f}")  # noqa: E731
-    trainer.train([(pictures, 32)], PICTURE_STEPS, 2 * RATE, rng, report)
-    validation = silent(encoders.frames([view(osie.image(i)) for i in split["validation"]]))
+    trainer.train([(pictures, 32)], PICTURE_STEPS, 2 * RATE, rng, report, relative={"temporal": 0.0, "sound": 0.0})
+    views = encoders.frames([view(osie.image(i)) for i in split["validation"]])
+    validation = silent(views, still(np.arange(len(split["validation"]))))
     say(f"validation after the pictures: {scores(osie, split['validation'], trainer.predict(validation))}")
 
+    discs, _ = moving_discs(osie, split["train"], encoders, rng, trainer.predict, DISCS)
     clips, kept = held_out(read_clips(arguments.data / "clips", 10))
     composites, _ = sounding_halves(clips, encoders, rng, trainer.predict, COMPOSITES)
-    say(f"{len(composites)} composites of {len(clips)} clips; {len(kept)} clips held out")
-    trainer.train([(pictures, 16), (composites, 24)], SOUND_STEPS, RATE, rng, report, gate_rate=GATE_RATE)
+    say(f"{len(discs)} fragments of discs, {len(composites)} of {len(clips)} clips; {len(kept)} clips held out")
+    parts = [(pictures, 16), (discs, 20), (composites, 20)]
+    trainer.train(parts, STEPS, RATE, rng, report, relative={"temporal": 2.0, "sound": 5.0})
 
     maps = trainer.predict(validation)
     table = {"sta-lite": scores(osie, split["validation"], maps), **baselines(osie, split["train"], split["validation"])}
     for name, row in table.items():
         say(f"{name}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in row.items()))
-    sound = effect_of_sound(kept, encoders, trainer, np.random.default_rng(arguments.seed + 1))
-    say(f"sound: {sound}")
+    measured = effects(kept, osie, split["validation"], encoders, trainer, arguments.seed + 1)
+    say(", ".join(f"{name} {value:.3f}" for name, value in measured.items()))
     variables = {**encoders.variables, "nets": jax.device_get(trainer.mean)}
-    card = write_card(table, sound, training_clips=len(clips), minutes=(time.monotonic() - begun) / 60, seed=arguments.seed)
+    minutes = (time.monotonic() - begun) / 60
+    card = write_card(table, measured, training_clips=len(clips), minutes=minutes, seed=arguments.seed)
     folder.write(arguments.out, structure, variables, name="sta-lite", model_card=card, shared=SHARED)
     say(f"written to {arguments.out}")
 

@@ -1,6 +1,8 @@
 """A tiny model with numbers that make its maps depend on everything, and the clips of the media tests."""
 
+import resource
 import runpy
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -41,3 +43,14 @@ def swelling(seconds: float, seed: int = 0) -> np.ndarray:
     n = round(seconds * 16000)
     level = np.interp(np.arange(n), np.arange(0, n + 800, 800), rng.random(len(np.arange(0, n + 800, 800))))
     return (level * rng.uniform(-1, 1, n)).astype(np.float32)
+
+
+@contextmanager
+def no_file_over(size: int):
+    """A disk that fills up: writing beyond `size` bytes fails with EFBIG. (Python ignores the signal that would kill it.)"""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

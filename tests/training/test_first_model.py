@@ -7,7 +7,7 @@ from stajax.models.fixation import STAConfig
 from stajax.models.network import NetworkConfig, Structure
 from stajax.training.first_model import Trainer, distance
 from stajax.training.model_card import METRICS, write_card
-from stajax.training.supervision import Examples
+from stajax.training.supervision import Examples, still
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def examples(seed=0, count=8):
     for row, side in enumerate(sides):
         target[row, 4:12, 2 + 8 * side : 6 + 8 * side] = 1
     zeros = np.zeros(count)
-    return Examples(features, np.arange(count), np.zeros((1, 8), np.float32), zeros.astype(int), zeros, target)
+    return Examples(features, still(np.arange(count)), np.zeros((1, 8), np.float32), zeros.astype(int), zeros, target)
 
 
 def test_training_overfits_eight_examples_and_leaves_the_encoders_alone(structure):
@@ -65,7 +65,8 @@ def test_distance_is_total_variation():
 
 def test_the_card_names_every_metric_and_number():
     rows = {"sta-lite": dict.fromkeys(METRICS, 0.123), "centre prior": dict.fromkeys(METRICS, 0.456)}
-    sound = {"clips": 11, "true_silent": 0.02, "true_foreign": 0.01, "half_right": 0.75, "half_shift": 0.03}
+    sound = {"clips": 11, "true_silent": 0.02, "true_foreign": 0.01, "moving_frozen": 0.03}
+    sound |= {"half_right": 0.75, "half_shift": 0.03, "disc_right": 0.98, "disc_gain": 0.05}
     card = write_card(rows, sound, training_clips=33, minutes=8, seed=0)
     assert all(name in card for name in METRICS.values()) and "0.123" in card and "75 %" in card and "33" in card
     assert "{" not in card
