@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stajax.media.errors import OutputError
@@ -28,7 +28,8 @@ def replacing(path) -> Iterator[Path]:
         with writing(path):
             os.replace(part, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that is on its way says more
+            part.unlink()
         raise
 
 

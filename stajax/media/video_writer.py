@@ -17,7 +17,7 @@ from stajax.media.errors import MediaError, MediaWarning
 from stajax.media.kept_sound import open_sound
 
 _TICKS = 90_000  # per second: the clock of the pictures, fine enough for every camera's frame rate
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 
 class VideoWriter:
