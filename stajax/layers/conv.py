@@ -2,7 +2,7 @@
 
 A depthwise convolution can be computed two ways with the same values (to about 3e-6): ``native`` hands it to XLA, ``taps``
 adds up one shifted, scaled copy of the input for each position of the kernel. XLA's CPU backend runs EfficientNet-Lite0 several
-times faster as taps (`benchmarks/depthwise.py`); on an accelerator ``native`` is the natural choice. ``auto`` decides by
+times faster as taps (`benchmarks/predict.py`); on an accelerator ``native`` is the natural choice. ``auto`` decides by
 the backend.
 """
 

@@ -1,1 +1,19 @@
+"""The paper's nets, one idea a file, and models on disk. Public names load on first use."""
 
+from stajax.lazy import exports
+
+__getattr__, __dir__, __all__ = exports(
+    __name__,
+    {
+        "STA": "fixation",
+        "STAConfig": "fixation",
+        "AudioSwitch": "switch",
+        "SwitchConfig": "switch",
+        "Fragments": "fragments",
+        "Span": "fragments",
+        "Network": "network",
+        "NetworkConfig": "network",
+        "Structure": "network",
+        "fixation_loss": "losses",
+    },
+)

@@ -1,1 +1,1 @@
-
+"""Training. `first_model` makes the default model that ships."""
