@@ -1,7 +1,7 @@
 """What `stajax predict` costs: frames/s end to end and its split, encoder views per frame, memory, cold start.
 
     python benchmarks/predict.py                 # everything, about 10 minutes on 2 cores
-    python benchmarks/predict.py --minutes 1     # a shorter long clip
+    python benchmarks/predict.py --only memory --minutes 1
 
 Run it on an idle machine. Each figure is measured in this run; ratios compare two ways of doing the same thing.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", default="sta-lite")
     parser.add_argument("--minutes", type=float, default=10, help="length of the long clip (default: 10)")
+    parser.add_argument("--only", choices=["speed", "start", "memory"], help="one part of it")
     parser.add_argument("--child", choices=["first-map", "long"], help=argparse.SUPPRESS)
     parser.add_argument("--clip", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -39,9 +39,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         clip = synthetic_clip(Path(folder) / "clip.mp4", seconds=FRAMES / 25, size=SIZE)
-        _end_to_end(arguments.weights, clip, Path(folder))
-        _cold_start(arguments.weights, clip, Path(folder))
-        _memory(arguments.weights, arguments.minutes, Path(folder))
+        if arguments.only in (None, "speed"):
+            _end_to_end(arguments.weights, clip, Path(folder))
+        if arguments.only in (None, "start"):
+            _cold_start(arguments.weights, clip, Path(folder))
+        if arguments.only in (None, "memory"):
+            _memory(arguments.weights, arguments.minutes, Path(folder))
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -233,11 +236,17 @@ def _child_long(weights: str, clip: str) -> None:
         nonlocal frames
         frames = progress.frames
         if progress.kind == "frame" and frames % 1500 == 0:
-            peaks.append((frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+            peaks.append((frames, _peak()))
 
     with tempfile.TemporaryDirectory() as out:
         predict_clips(stajax.load(weights), [clip], out, report=report)
     print(json.dumps([peaks[0], peaks[len(peaks) // 2], peaks[-1]]))
+
+
+def _peak() -> float:
+    """Peak resident memory of this process in MB. Not getrusage's, which counts what the parent had before exec."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":
