@@ -208,7 +208,7 @@ def main() -> None:
     composites, _ = sounding_halves(clips, encoders, rng, trainer.predict, COMPOSITES)
     say(f"{len(discs)} fragments of discs, {len(composites)} of {len(clips)} clips; {len(kept)} clips held out")
     parts = [(pictures, 16), (discs, 20), (composites, 20)]
-    trainer.train(parts, STEPS, RATE, rng, report, relative={"temporal": 2.0, "sound": 5.0})
+    trainer.train(parts, STEPS, RATE, rng, report, relative={"temporal": 2.0, "sound": 5.0, "decoder": 0.2})
 
     maps = trainer.predict(validation)
     table = {"sta-lite": scores(osie, split["validation"], maps), **baselines(osie, split["train"], split["validation"])}
