@@ -69,7 +69,6 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
     import stajax
     from stajax.encoders.efficientnet import EfficientNetLite0
     from stajax.inference import predict_clips
-    from stajax.inference.engine import SOUND_GROUP
     from stajax.inference.outputs import Display
     from stajax.media import VideoWriter, overlay, read_frames, squash, stream_sound
     from stajax.models.fragments import Fragments
@@ -91,7 +90,7 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
     images = [frame.image for frame in read_frames(clip)]
     views = np.stack([squash(image, engine.size) for image in images[: engine.batch]])
     features, audio = engine.rings()
-    windows = np.zeros((SOUND_GROUP, engine.window), np.float32)
+    windows = np.zeros((engine.sound_group, engine.window), np.float32)
     shape = (engine.batch, 1)
     fragments = {
         name: Fragments(
@@ -125,7 +124,7 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
         ("decode sound", _seconds(lambda: sum(len(x) for x in stream_sound(clip)), 2) / FRAMES),
         ("squash to the net's view", _seconds(lambda: [squash(image, engine.size) for image in images[:100]], 3) / 100),
         ("frame encoder", _seconds(encode, 10) / engine.batch),
-        ("sound encoder (5 windows a second)", _seconds(listen, 10) / SOUND_GROUP * windows_per_frame),
+        ("sound encoder (5 windows a second)", _seconds(listen, 10) / engine.sound_group * windows_per_frame),
         ("heads", _seconds(heads, 10) / engine.batch),
         ("draw the overlay", _seconds(lambda: [overlay(image, display.scale(saliency)) for image in images[:100]], 3) / 100),
         ("encode the overlay (H.264)", _seconds(write, 2) / 200),

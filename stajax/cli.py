@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -68,10 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--nets", type=_names, metavar="N,N", help="which nets of the model to run (default: all)")
     predict.add_argument("--size", type=_size, metavar="WxH", help="size of the maps (default: the net's output size)")
-    predict.add_argument("--batch", type=_positive, default=16, metavar="N", help="frames per call (default: 16)")
+    predict.add_argument("--batch", type=_batch, default=16, metavar="N", help="frames per call, 1..1024 (default: 16)")
     predict.add_argument("--png", action="store_true", help="also write each map as a grey picture: DIR/<clip>/png/000000.png")
     predict.add_argument("--no-overlay", action="store_true", help="do not write overlay.mp4")
-    predict.add_argument("--overwrite", action="store_true", help="predict again what is done already")
+    predict.add_argument("--overwrite", action="store_true", help="predict again what is done, or over another clip's results")
     predict.set_defaults(run=_predict)
 
     doctor = commands.add_parser(
@@ -92,7 +93,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         model = inference.load(arguments.weights, batch=arguments.batch, nets=arguments.nets)
     except ValueError as error:
         return _complain(error, 2)
-    printer = ProgressPrinter()
+    printer = ProgressPrinter(batch=arguments.batch)
     summary = inference.predict_clips(
         model,
         arguments.clips,
@@ -120,31 +121,55 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 class ProgressPrinter:
-    """Prints what `predict_clips` reports: a live line on a terminal, one line per clip elsewhere."""
+    """Prints what `predict_clips` reports: a live line on a terminal, one line per clip elsewhere.
 
-    def __init__(self, stream=None):
-        self.stream = stream or sys.stderr
+    batch: frames that arrive at once. The first of a clip may wait for the compilation, so the rate of a clip of at least
+    three batches leaves them out.
+    """
+
+    def __init__(self, stream=None, *, batch: int = 16):
+        self.stream, self.batch = stream or sys.stderr, batch
         self.live = self.stream.isatty()
-        self.begun = self.shown = 0.0
+        self.begun = self.warm = self.shown = 0.0  # of this clip: its start, the end of its first batch; the last live line
+        self.finished, self.spent = 0, 0.0  # clips predicted so far, and the seconds they took
 
     def __call__(self, progress) -> None:
         now, name = time.monotonic(), f"[{progress.number}/{progress.count}] {progress.clip.name}"
         if progress.kind == "start":
             self.begun = now
-        elapsed = max(now - self.begun, 1e-6)
-        if progress.kind == "frame":
+        elif progress.kind == "frame":
+            if progress.frames == self.batch:
+                self.warm = now
             if self.live and now - self.shown > 0.2:
                 self.shown = now
-                self._line(f"{name}: {_frames(progress, elapsed)}", end="")
+                text = f"{name}: {self._frames(progress, now)}"
+                self._line(text[: shutil.get_terminal_size().columns - 1], end="")  # of two rows only one can be erased
         elif progress.kind == "done":
-            self._line(f"{name}: {progress.frames} frames, {progress.frames / elapsed:.0f} frames/s")
+            self.finished, self.spent = self.finished + 1, self.spent + now - self.begun
+            self._line(f"{name}: {progress.frames} frames, {self._rate(progress.frames, now):.0f} frames/s")
         elif progress.kind == "skipped":
-            self._line(f"{name}: done already")
+            self._line(f"{name}: {progress.message or 'done already'}")
         elif progress.kind in ("warning", "failed"):
             self._line(f"stajax: {'warning: ' if progress.kind == 'warning' else ''}{progress.message}")
 
+    def _rate(self, frames: int, now: float) -> float:
+        if frames < 3 * self.batch:
+            return frames / max(now - self.begun, 1e-3)
+        return (frames - self.batch) / max(now - self.warm, 1e-3)
+
+    def _frames(self, progress, now: float) -> str:
+        rate = self._rate(progress.frames, now)
+        if not progress.expected or progress.frames > progress.expected:
+            return f"{progress.frames} frames, {rate:.0f} frames/s"
+        left = (progress.expected - progress.frames) / rate
+        text = f"{progress.frames}/{progress.expected} frames, {rate:.0f} frames/s, {_clock(left)} left"
+        if self.finished and progress.number < progress.count:
+            left += (progress.count - progress.number) * self.spent / self.finished
+            text += f", about {_clock(left)} left in all"
+        return text
+
     def close(self, summary, out: str) -> None:
-        counts = [(len(summary.done), "predicted"), (len(summary.skipped), "done already"), (len(summary.failed), "failed")]
+        counts = [(len(summary.done), "predicted"), (len(summary.skipped), "skipped"), (len(summary.failed), "failed")]
         print(", ".join(f"{count} {what}" for count, what in counts if count) + f"; results in {Path(out)}")
 
     def _line(self, text: str, end: str = "\n") -> None:
@@ -152,12 +177,9 @@ class ProgressPrinter:
         print(f"{erase}{text}", end=end, file=self.stream, flush=True)
 
 
-def _frames(progress, elapsed: float) -> str:
-    rate = progress.frames / elapsed
-    if not progress.expected or progress.frames > progress.expected:
-        return f"{progress.frames} frames, {rate:.0f} frames/s"
-    left = round((progress.expected - progress.frames) / max(rate, 1e-6))
-    return f"{progress.frames}/{progress.expected} frames, {rate:.0f} frames/s, {left // 60}:{left % 60:02d} left"
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
 
 
 def _complain(error, code: int) -> int:
@@ -176,14 +198,17 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+def _batch(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number in 1..1024")
     return int(text)
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names no net; give for example sta, or leave the option out")
+    return names
 
 
 if __name__ == "__main__":

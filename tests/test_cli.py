@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from inference.tiny import clip, no_file_over, pictures, tone, write_model
@@ -218,7 +219,10 @@ def test_bad_weights(short, tmp_path, weights):
         (["--size", "0x5"], "must lie in 1..8192"),
         (["--size", "9999x5"], "must lie in 1..8192"),
         (["--size", "-1x5"], "must lie in 1..8192"),
-        (["--batch", "0"], "'0' is not a whole number of at least 1"),
+        (["--nets", ""], "'' names no net"),
+        (["--nets", " , "], "names no net"),
+        (["--batch", "0"], "'0' is not a whole number in 1..1024"),
+        (["--batch", "1025"], "'1025' is not a whole number in 1..1024"),
         (["--batch", "-3"], "not a whole number"),
         (["--batch", "many"], "not a whole number"),
         (["--colour"], "unrecognized arguments: --colour"),
@@ -245,13 +249,23 @@ def test_predict_and_rerun(short, weights, tmp_path):
     assert re.fullmatch(r"\[1/1\] short\.mp4: 12 frames, \d+ frames/s\n", first.err)
     assert (second.code, second.out, second.err) == (
         0,
-        f"1 done already; results in {out}\n",
+        f"1 skipped; results in {out}\n",
         "[1/1] short.mp4: done already\n",
     )
     with np.load(out / "short/maps.npz") as archive:
         assert archive["maps"].shape == (12, 6, 8)
     assert len(list((out / "short/png").iterdir())) == 12
     assert stajax(*arguments, "--overwrite").out.startswith("1 predicted")
+
+
+def test_a_clip_of_the_same_name_does_not_overwrite(short, weights, tmp_path):
+    other = Path(shutil.copy2(short, tmp_path / "short.mp4"))
+    arguments = ["-o", tmp_path / "out", "--weights", weights, "--no-overlay"]
+    assert stajax("predict", short, *arguments).code == 0
+    line = f"stajax: {other}: {tmp_path / 'out/short'} holds the results of {short}; give another -o, or --overwrite"
+    result = stajax("predict", other, *arguments)
+    assert (result.code, result.lines) == (2, [line])
+    assert stajax("predict", other, *arguments, "--overwrite").code == 0
 
 
 def test_no_overlay_and_another_batch(short, weights, tmp_path):
@@ -336,7 +350,59 @@ def test_a_live_line_on_a_terminal(monkeypatch):
 def test_an_unknown_or_wrong_length_gives_no_time_left():
     for expected in (None, 0, 5):
         progress = Progress("frame", Path("a"), 1, 1, frames=10, expected=expected)
-        assert cli._frames(progress, 2.0) == "10 frames, 5 frames/s"
+        assert cli.ProgressPrinter(io.StringIO())._frames(progress, 2.0) == "10 frames, 5 frames/s"
+
+
+def printed(monkeypatch, events, *, count=1, batch=10, stream=None):
+    """What the printer writes for events (second, kind, clip number, frames); all clips have 100 frames."""
+    now = [0.0]
+    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
+    printer = cli.ProgressPrinter(stream or io.StringIO(), batch=batch)
+    for now[0], kind, number, frames in events:
+        printer(Progress(kind, Path(f"{number}.mp4"), number, count, frames, 100))
+    return printer.stream.getvalue()
+
+
+def test_the_rate_leaves_out_the_compilation(monkeypatch):
+    """A minute until the first batch, then a batch a second."""
+    frames = [(60 + k // 10, "frame", 1, k + 1) for k in range(100)]
+    assert printed(monkeypatch, [(0, "start", 1, 0), *frames, (69, "done", 1, 100)]).endswith("100 frames, 10 frames/s\n")
+
+
+def test_a_clip_of_few_batches_has_no_silly_rate(monkeypatch):
+    for k in (1, 10, 29):
+        frames = [(4, "frame", 1, n) for n in range(1, k + 1)]
+        text = printed(monkeypatch, [(0, "start", 1, 0), *frames, (4, "done", 1, k)])
+        assert text == f"[1/1] 1.mp4: {k} frames, {k / 4:.0f} frames/s\n"
+    assert "1 frames, 1000 frames/s" in printed(monkeypatch, [(0, "start", 1, 0), (0, "frame", 1, 1), (0, "done", 1, 1)])
+
+
+def test_several_clips_have_an_overall_estimate_from_the_second_on(monkeypatch):
+    events = [(1, "start", 1, 0), (21, "frame", 1, 20), (101, "done", 1, 100), (101, "skipped", 2, 0)]
+    events += [
+        (101, "start", 3, 0),
+        (121, "frame", 3, 20),
+        (201, "done", 3, 100),
+        (201, "start", 40, 0),
+        (221, "frame", 40, 20),
+    ]
+    live = printed(monkeypatch, events, count=40, stream=Terminal()).split("\r\x1b[K")
+    assert "[1/40] 1.mp4: 20/100 frames, 1 frames/s, 1:20 left" in live
+    assert "[2/40] 2.mp4: done already\n" in live
+    assert "[3/40] 3.mp4: 20/100 frames, 1 frames/s, 1:20 left, about 1:03:00 left in all" in live
+    assert "[40/40] 40.mp4: 20/100 frames, 1 frames/s, 1:20 left" in live
+
+
+def test_the_live_line_is_one_row(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    live = printed(monkeypatch, [(0, "start", 1, 0), (20, "frame", 1, 20)], stream=Terminal())
+    assert live == "\r\x1b[K[1/1] 1.mp4: 20/100 frames, 1"
+
+
+def test_a_clip_of_another_run_says_so():
+    printer = cli.ProgressPrinter(io.StringIO())
+    printer(Progress("skipped", Path("a.mp4"), 1, 1, message="being predicted by another run"))
+    assert printer.stream.getvalue() == "[1/1] a.mp4: being predicted by another run\n"
 
 
 def test_the_error_after_a_live_line_stands_alone(monkeypatch):
@@ -349,7 +415,7 @@ def test_the_error_after_a_live_line_stands_alone(monkeypatch):
 def test_the_closing_line_counts(capsys):
     printer = cli.ProgressPrinter(io.StringIO())
     printer.close(Summary(done=[Path("a")], skipped=[Path("b"), Path("c")], failed={Path("d"): "broken"}), "out/")
-    assert capsys.readouterr().out == "1 predicted, 2 done already, 1 failed; results in out\n"
+    assert capsys.readouterr().out == "1 predicted, 2 skipped, 1 failed; results in out\n"
 
 
 # Help and doctor
@@ -367,7 +433,8 @@ def test_help_names_every_command():
 
 
 @pytest.mark.skipif(not SHIPS, reason="no stajax/weights/sta-lite yet")
-def test_doctor_finds_a_healthy_installation():
+def test_doctor_finds_a_healthy_installation(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")  # on purpose, whatever this machine has
     result = stajax("doctor")
     assert result.code == 0, result.out
     lines = result.out.splitlines()
@@ -383,9 +450,49 @@ def test_doctor_says_what_is_bad_and_what_to_do(monkeypatch, tmp_path):
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("STAJAX_CACHE", str(tmp_path / "file" / "below"))
-    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(doctor, "REQUIRED", ("numpy", "no-such-package"))
     monkeypatch.setattr(doctor, "_prediction", lambda: doctor.Finding(True, "predicted"))
     result = stajax("doctor")
     assert result.code == 1
     assert "     missing: no-such-package; run: pip install no-such-package" in result.out.splitlines()
     assert "BAD  compile cache" in result.out and "set STAJAX_CACHE" in result.out
+
+
+def test_doctor_calls_nothing_bad_that_predict_does_not_need(monkeypatch):
+    from stajax.inference import doctor
+
+    monkeypatch.setattr(doctor, "FOR_TRAINING", ("no-such-package", "nor-this"))
+    finding = doctor._packages()
+    assert finding.ok and finding.mend == "not installed, and not needed to predict: no-such-package, nor-this"
+
+
+@pytest.mark.parametrize(
+    "packages, listed, says",
+    [
+        (["numpy", "jax"], None, ""),
+        (["numpy", "jax"], "No devices found.\n", ""),
+        (["jax_cuda12_plugin", "jax"], None, "jax-cuda12-plugin installed, yet JAX uses the CPU; check the driver"),
+        (["libtpu"], None, "libtpu installed"),
+        (["jax-rocm7-pjrt"], "GPU 0: x\n", "jax-rocm7-pjrt installed"),
+        (["jax"], "GPU 0: NVIDIA H200 (UUID: GPU-1)\n", "run: pip install 'stajax[cuda]'"),
+    ],
+)
+def test_doctor_misses_an_accelerator_that_jax_does_not_use(monkeypatch, packages, listed, says):
+    from stajax.inference import doctor
+
+    def run(*args, **options):
+        if listed is None:
+            raise FileNotFoundError("nvidia-smi")
+        return SimpleNamespace(stdout=listed)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "distributions", lambda: [SimpleNamespace(name=name) for name in packages])
+    monkeypatch.setattr(doctor.subprocess, "run", run)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    finding = doctor._devices()
+    assert finding.ok == (not says) and says in finding.mend and ("JAX_PLATFORMS=cpu" in finding.mend) == bool(says)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert doctor._devices().ok
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert doctor._devices().ok

@@ -1,8 +1,9 @@
 """Rebuild the encoder weights that ship with the package from the files they came in.
 
-    python -m stajax.encoders.ship ../shared/weights
+    python -m stajax.encoders.ship WEIGHTS
 
-Sources (third_party/README.md has the credits): EfficientNet-Lite0 in PyTorch's names, float16; YAMNet in int8 per channel.
+WEIGHTS is the folder of those files (third_party/README.md has the credits): EfficientNet-Lite0 in PyTorch's names, float16;
+YAMNet in int8 per channel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How good a map is: `metrics` (stands alone), protocols, baselines. Public names load on first use."""
+"""How good a map is: `metrics`, OSIE's protocol, baselines. Public names load on first use."""
 
 from stajax.lazy import exports
 

@@ -1,8 +1,8 @@
 """The metrics of saliency research, as the MIT benchmark's MATLAB code defines them, without its chance.
 
-`five` gives the five of the paper together, sharing the work. Definitions: METRICS.md part 1a (of the project's
-reference), written again from those; the values equal the MATLAB code's to 1e-9 (tests/evaluation/test_metrics.py).
-Where that code draws random numbers, the default here is their exact expectation:
+Needs only NumPy and `stajax.layers.resize`. `five` gives the five of the paper together, sharing the work. Written from
+the definitions; the values equal the MATLAB code's to 1e-9 (tests/evaluation/test_metrics.py). Where that
+code draws random numbers, the default here is their exact expectation:
 
 - AUC-Judd's jitter only orders ties, so in expectation the j-th of p fixated pixels that tie with n others has passed
   n j / (p + 1) of them.
@@ -131,7 +131,7 @@ def auc_judd(saliency, fixations, *, jitter="exact", seed=0, nan_policy="raise")
 
 
 def auc_judd_chance(n_fixations):
-    """What AUC-Judd gives a random map: 0.5 + 1 / (2 (P + 1)), for its curve starts at the best fixation (1c.1)."""
+    """What AUC-Judd gives a random map: 0.5 + 1 / (2 (P + 1)), for its curve has points only at fixations."""
     return 0.5 + 0.5 / (n_fixations + 1)
 
 

@@ -1,4 +1,4 @@
-"""The scoring protocol on OSIE (docs/architecture.md, part 5): five metrics at 400x300, the same for every model.
+"""The scoring protocol on OSIE (docs/evaluation.md): five metrics at 400x300, the same for every model.
 
 Density maps have a Gaussian of 12 px (1 degree). The shuffled AUC's negatives are the pixels fixated on 10 other images
 of the same part of the split, drawn by seed and image, so that an image's score does not depend on which others are

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from stajax.encoders.params import flatten
-from stajax.inference.outputs import ClipWriter
+from stajax.inference.outputs import ClipWriter, locked
 from stajax.inference.predict import Model
 from stajax.media import MediaError, MediaWarning, OutputError, probe
 from stajax.models.folder import ModelFolder
+
+NUMERICS = 1  # raise it when the same clip and weights would give other maps
 
 SUFFIXES = frozenset(
     [
@@ -61,7 +63,7 @@ class Summary:
     """How a run of `predict_clips` went."""
 
     done: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)  # done already, or being predicted by another run
     failed: dict[Path, str] = field(default_factory=dict)  # clip -> what was wrong with it
     frames: int = 0
 
@@ -76,7 +78,7 @@ class Progress:
     count: int  # of all clips
     frames: int = 0  # of this clip so far
     expected: int | None = None  # frames of this clip, an estimate
-    message: str = ""
+    message: str = ""  # what is wrong; for a skipped clip why, unless it is done already
 
 
 def jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[Job]:
@@ -105,7 +107,7 @@ def jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[Jo
     uses = Counter(folders)
     for folder, (clip, _) in zip(folders, found, strict=True):
         if uses[folder] > 1:
-            raise MediaError(f"{clip}: another clip of the same name is given; give them in separate runs or folders")
+            raise MediaError(f"{clip}: another clip of the same name is given; predict them to different -o folders")
     return [Job(clip, Path(out) / folder) for folder, (clip, _) in zip(folders, found, strict=True)]
 
 
@@ -122,14 +124,15 @@ def predict_clips(
 ) -> Summary:
     """Fixation maps, overlay videos and pictures of clips, streamed to `out`; see `outputs` for the files.
 
-    A clip that is done with the same model and settings is skipped; one that cannot be read is reported and the others go
-    on. A killed run leaves no half-written result.
+    A clip that is done with the same model and settings is skipped, as is one that another run is predicting; one that
+    cannot be read, or whose folder holds the results of another clip, is reported and the others go on. A killed run leaves
+    no half-written result.
 
     Args:
         inputs: clips and folders of clips.
         size: (width, height) of the maps; by default the net's output size.
         overlay, png: write `overlay.mp4`; write each map as an 8-bit grey picture.
-        overwrite: predict again what is done already.
+        overwrite: predict again what is done already, and over the results of other clips.
 
     Raises:
         MediaError: an input does not exist. OutputError: results cannot be written (no space, no permission).
@@ -141,39 +144,60 @@ def predict_clips(
             report(Progress(kind, *_at, len(todo), frames, expected, message))
 
         try:
-            settings = {**_settings(model, job.clip, size), "weights": weights}
-            same = _stored(job.folder) == settings
-            wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
-            if same and not overwrite and all((job.folder / name).exists() for name in wanted):
-                summary.skipped.append(job.clip)
-                tell("skipped")
-                continue
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", MediaWarning)
-                info = probe(job.clip)
-                expected = info.n_frames
-                tell("start", 0, expected)
-                with (
-                    closing(model.shown(job.clip)) as items,
-                    ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=not same) as writer,
-                ):
-                    for frames, shown in enumerate(items, 1):
-                        writer.write(shown)
-                        tell("frame", frames, expected)
-            messages = [str(warning.message) for warning in caught if issubclass(warning.category, MediaWarning)]
-            if messages:  # one for all: a file that breaks off does so for pictures and sound
-                reasons = dict.fromkeys(message.removeprefix(f"{job.clip}: ") for message in messages)
-                tell("warning", message=f"{job.clip}: {'; '.join(reasons)}")
+            settings = _settings(model, job.clip, size, weights)
+            with locked(job.folder) as free:
+                frames = _predict(model, job, settings, tell, size, overlay, png, overwrite) if free else 0
         except OutputError:
             raise
         except MediaError as error:
             summary.failed[job.clip] = str(error)
             tell("failed", message=str(error))
             continue
-        summary.done.append(job.clip)
-        summary.frames += writer.frames
-        tell("done", writer.frames, writer.frames)
+        if frames:
+            summary.done.append(job.clip)
+            summary.frames += frames
+            tell("done", frames, frames)
+        else:
+            summary.skipped.append(job.clip)
+            tell("skipped", message="" if free else "being predicted by another run")
     return summary
+
+
+def _predict(
+    model: Model,
+    job: Job,
+    settings: dict,
+    tell: Callable[..., None],
+    size: tuple[int, int] | None,
+    overlay: bool,
+    png: bool,
+    overwrite: bool,
+) -> int:
+    """Predict one clip; gives the frames written, 0 if it is done already."""
+    stored = _stored(job.folder)
+    other = stored.get("source", "")
+    if not overwrite and os.path.isfile(other) and not job.clip.samefile(other):
+        raise MediaError(f"{job.clip}: {job.folder} holds the results of {other}; give another -o, or --overwrite")
+    same = {**stored, "source": None} == {**settings, "source": None}  # a clip that moved is still the same
+    wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
+    if same and not overwrite and all((job.folder / name).exists() for name in wanted):
+        return 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MediaWarning)
+        info = probe(job.clip)
+        tell("start", 0, info.n_frames)
+        with (
+            closing(model.shown(job.clip)) as items,
+            ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=not same) as writer,
+        ):
+            for frames, shown in enumerate(items, 1):
+                writer.write(shown)
+                tell("frame", frames, info.n_frames)
+    messages = [str(warning.message) for warning in caught if issubclass(warning.category, MediaWarning)]
+    if messages:  # one for all: a file that breaks off does so for pictures and sound
+        reasons = dict.fromkeys(message.removeprefix(f"{job.clip}: ") for message in messages)
+        tell("warning", message=f"{job.clip}: {'; '.join(reasons)}")
+    return writer.frames
 
 
 def _inside(item: Path, out: Path) -> list[Path]:
@@ -190,19 +214,22 @@ def _result(path: Path) -> bool:
     return folder is not None and (folder / "maps.npz").exists()
 
 
-def _settings(model: Model, clip: Path, size: tuple[int, int] | None) -> dict:
-    """What the maps depend on, but for the weights: the clip, the model, the options."""
+def _settings(model: Model, clip: Path, size: tuple[int, int] | None, weights: str) -> dict:
+    """What the maps depend on: the clip, the model, the options, our own arithmetic. And `source`, where the clip lay."""
     try:
         stat = clip.stat()
     except OSError as error:
         raise MediaError(f"{clip}: cannot be read any more ({error.strerror})") from None
     return {
+        "source": str(clip.resolve()),
         "clip": clip.name,
         "bytes": stat.st_size,
         "modified": stat.st_mtime,
         "model": model.name,
         "nets": list(model.engine.nets),
         "size": list(size or reversed(model.output_size)),
+        "weights": weights,
+        "version": NUMERICS,
     }
 
 
@@ -214,10 +241,10 @@ def _fingerprint(model: ModelFolder) -> str:
     return digest.hexdigest()[:16]
 
 
-def _stored(folder: Path) -> dict | None:
-    """Settings in the `maps.npz` of a folder; None if it has none or cannot be read."""
+def _stored(folder: Path) -> dict:
+    """Settings in the `maps.npz` of a folder; empty if it has none or cannot be read."""
     try:
         with np.load(folder / "maps.npz", allow_pickle=False) as archive:
-            return json.loads(str(archive["settings"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+            return dict(json.loads(str(archive["settings"])))
+    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}

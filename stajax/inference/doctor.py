@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import tempfile
 import time
 import wave
@@ -18,7 +19,9 @@ import numpy as np
 from stajax import __version__
 from stajax.inference import compile_cache
 
-PACKAGES = ("jax", "jaxlib", "flax", "numpy", "av", "pillow", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
+REQUIRED = ("jax", "jaxlib", "flax", "numpy", "av", "pillow")
+FOR_TRAINING = ("optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
+ACCELERATORS = ("jax-cuda", "jax-rocm", "libtpu")  # how the names of JAX's plugins begin
 
 
 class Finding(NamedTuple):
@@ -40,13 +43,18 @@ def examine() -> Iterator[Finding]:
 
 def _packages() -> Finding:
     versions, missing = [], []
-    for name in PACKAGES:
+    for name in REQUIRED + FOR_TRAINING:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    mend = f"missing: {', '.join(missing)}; run: pip install {' '.join(missing)}" if missing else ""
-    return Finding(not missing, ", ".join(versions), mend)
+    needed = [name for name in missing if name in REQUIRED]
+    mend = ""
+    if needed:
+        mend = f"missing: {', '.join(needed)}; run: pip install {' '.join(needed)}"
+    elif missing:
+        mend = f"not installed, and not needed to predict: {', '.join(missing)}"
+    return Finding(not needed, ", ".join(versions), mend)
 
 
 def _devices() -> Finding:
@@ -55,9 +63,27 @@ def _devices() -> Finding:
 
         devices = jax.devices()
     except Exception as error:  # a broken driver raises whatever it likes
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         return Finding(False, f"JAX finds no device: {reason}", "set JAX_PLATFORMS=cpu, or mend the driver")
-    return Finding(True, f"devices: {', '.join(str(device) for device in devices)}; {os.cpu_count()} CPU cores")
+    idle = ""
+    if jax.default_backend() == "cpu" and os.environ.get("JAX_PLATFORMS") != "cpu":
+        idle = _idle_accelerator()
+    mend = f"{idle}; or set JAX_PLATFORMS=cpu to mean the CPU" if idle else ""
+    return Finding(not idle, f"devices: {', '.join(str(device) for device in devices)}; {os.cpu_count()} CPU cores", mend)
+
+
+def _idle_accelerator() -> str:
+    """What to do about an accelerator that this machine seems to have but JAX does not use; empty if there is none."""
+    names = {(package.name or "").lower().replace("_", "-") for package in importlib.metadata.distributions()}
+    if plugins := sorted(name for name in names if name.startswith(ACCELERATORS)):
+        return f"{', '.join(plugins)} installed, yet JAX uses the CPU; check the driver of the accelerator"
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    if listed.startswith("GPU "):
+        return "nvidia-smi lists a GPU, yet JAX uses the CPU; run: pip install 'stajax[cuda]'"
+    return ""
 
 
 def _cache() -> Finding:

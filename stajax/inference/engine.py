@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stajax.inference.fusion import FUSIONS, fuse
+from stajax.layers.resize import resize
 from stajax.models.fragments import Fragments
 from stajax.models.network import Network, Structure
 
@@ -22,30 +24,44 @@ _CPU_GROUP = 2  # frames at once inside a call on CPU: a pair's activations stay
 class Engine:
     """Compiled once per model and batch size; `Stream`s share it, each with rings of its own.
 
-    batch: frames per encoder call and predictions per net call. nets: those to run; by default all of the network.
+    batch: frames per encoder call and predictions per net call. nets: those to run, by default all of the network. fusion: how
+    the maps of several become one, a name in `fusion.FUSIONS`. precision: of matrix products and convolutions; the default
+    keeps float32 on accelerators, whose own default rounds to 8 or 10 bits and would drown what motion changes.
     """
 
-    def __init__(self, structure: Structure, variables: dict, *, batch: int = 16, nets: Sequence[str] | None = None):
-        if batch < 1:
-            raise ValueError(f"a batch of {batch} frames; it must be at least 1")
+    def __init__(
+        self,
+        structure: Structure,
+        variables: dict,
+        *,
+        batch: int = 16,
+        nets: Sequence[str] | None = None,
+        fusion: str = "paper",
+        precision: str = "highest",
+    ):
+        if not (isinstance(batch, int) and batch >= 1):
+            raise ValueError(f"a batch of {batch} frames; it must be a whole number of at least 1")
+        if fusion not in FUSIONS:
+            raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
         network: Network = structure.module
         self.config = structure.config
-        self.nets = tuple(nets or network.nets)
-        if unknown := sorted(set(self.nets) - set(network.nets)):
-            raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(network.nets)}")
-        if len(self.nets) > 1:
-            raise ValueError(f"choose one net of {', '.join(self.nets)}")
-        self.spans = {name: network.nets[name].span for name in self.nets}
+        known = self.config.nets  # in the order of config.json
+        self.nets = tuple([nets] if isinstance(nets, str) else nets or known)
+        if unknown := sorted(set(self.nets) - set(known)):
+            raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(known)}")
+        used = [network.nets[name] for name in self.nets]
+        self.spans = {name: net.span for name, net in zip(self.nets, used, strict=True)}
         self.behind = max(span.behind for span in self.spans.values())
         self.ahead = max(span.ahead for span in self.spans.values())
-        self.listens = any(network.nets[name].sound is not None for name in self.nets)
-        self.output_size = network.nets[self.nets[0]].decoder.output_size
+        self.listens = any(net.listens for net in used)
+        self.output_size = used[0].output_size
         self.size, self.hop, self.window = self.config.size, self.config.hop, network.sound.window
-        self.batch = batch
+        self.batch, self.sound_group = batch, min(SOUND_GROUP, batch)
         self.rows = -(-(batch + self.behind + self.ahead) // batch) * batch
-        self.sound_rows = -(-(2 * batch + 2 * SOUND_GROUP) // SOUND_GROUP) * SOUND_GROUP
+        windows = -(-batch // self.sound_group) * self.sound_group  # at most one for each frame of a batch, in whole groups
+        self.sound_rows = (self.rows // batch + 1) * windows
         self.variables = jax.device_put(variables)
-        group = _CPU_GROUP if jax.default_backend() == "cpu" and batch % _CPU_GROUP == 0 else batch
+        group = batch if jax.default_backend() != "cpu" else _CPU_GROUP if batch % _CPU_GROUP == 0 else 1
 
         def encode_frames(variables, ring, views, row):
             groups = views.reshape(batch // group, group, *views.shape[1:])
@@ -59,12 +75,13 @@ class Engine:
 
         def predict(variables, features, audio, fragments):
             logits, _ = structure.apply(variables, Network.__call__, features, audio, fragments)
-            (only,) = logits.values()
-            return jax.nn.sigmoid(only[:, 0])
+            maps = [jax.nn.sigmoid(logits[name][:, 0]) for name in self.nets]
+            return fuse([resize(x[..., None], self.output_size)[..., 0] for x in maps], fusion)
 
-        self._encode_frames = jax.jit(encode_frames, donate_argnums=1)
-        self._encode_audio = jax.jit(encode_audio, donate_argnums=1)
-        self._predict = jax.jit(predict)
+        exactly = jax.default_matmul_precision(precision)
+        self._encode_frames = jax.jit(exactly(encode_frames), donate_argnums=1)
+        self._encode_audio = jax.jit(exactly(encode_audio), donate_argnums=1)
+        self._predict = jax.jit(exactly(predict))
         views = jax.ShapeDtypeStruct((1, self.size, self.size, 3), jnp.uint8)
         self._levels = jax.eval_shape(lambda v, x: structure.apply(v, Network.encode_frames, x), self.variables, views)
         self._sound_features = network.sound.features
@@ -79,9 +96,9 @@ class Engine:
         return self._encode_frames(self.variables, ring, views, row)
 
     def encode_audio(self, ring: jax.Array, windows: np.ndarray, row: int) -> jax.Array:
-        """Encode `windows` (SOUND_GROUP, window) float32 into ring rows row ..; the old ring is given up."""
+        """Encode `windows` (sound_group, window) float32 into ring rows row ..; the old ring is given up."""
         return self._encode_audio(self.variables, ring, windows, row)
 
     def predict(self, features: dict, audio: jax.Array, fragments: dict[str, Fragments]) -> jax.Array:
-        """Maps (batch, h, w) float32 in [0, 1], computed asynchronously."""
+        """Maps (batch, h, w) float32 in [0, 1], of all nets fused, computed asynchronously."""
         return self._predict(self.variables, features, audio if self.listens else None, fragments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import zipfile
@@ -10,12 +11,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Queue
+from typing import IO
 
 import numpy as np
 
 from stajax.inference.predict import Shown, stretch
 from stajax.media import VideoInfo, VideoWriter, overlay, save_png
 from stajax.media.atomic import replacing, writing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 QUEUE = 32  # frames that may wait for the writer
 
@@ -174,6 +181,44 @@ class MapsFile:
 
     def __exit__(self, *exception) -> None:
         self._stack.__exit__(*exception)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Keep other runs out of the results of a clip; gives False if another run is at work there. Makes the folder.
+
+    The kernel releases the lock of a killed process. Where a lock cannot be had (Windows, some network drives, a folder that
+    cannot be written) it gives True. At the end the lock file goes, and the folder if it is empty.
+    """
+    path, file, free = folder / ".lock", None, True
+    try:
+        file = _lock(path) if fcntl else None
+    except BlockingIOError:
+        free = False
+    except OSError:  # no locks here; or no folder, of which the writer has more to say
+        pass
+    try:
+        yield free
+    finally:
+        if free:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                folder.rmdir()
+        if file is not None:
+            file.close()
+
+
+def _lock(path: Path) -> IO:
+    """The file at `path`, made if need be, with the lock on it. Raises BlockingIOError: another run holds the lock."""
+    for _ in range(100):  # each round lost to a run that ended meanwhile, and took the file or its folder away
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError), ExitStack() as stack:
+            file = stack.enter_context(path.open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                stack.pop_all()
+                return file
+    raise OSError(f"{path}: no lock to be had")
 
 
 @contextmanager

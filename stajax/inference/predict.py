@@ -15,7 +15,7 @@ import numpy as np
 from stajax.inference.engine import Engine
 from stajax.inference.stream import Stream
 from stajax.layers.resize import resize
-from stajax.media import MediaWarning, probe, read_frames, stream_sound, to_mono_16k
+from stajax.media import SAMPLE_RATE, MediaWarning, probe, read_frames, stream_sound
 from stajax.models import folder
 
 BATCH = 16
@@ -62,7 +62,7 @@ class Model:
         clip: str | os.PathLike | np.ndarray | Iterable[np.ndarray],
         *,
         sound: np.ndarray | None = None,
-        rate: int = 16000,
+        rate: int = SAMPLE_RATE,
         fps: float = 25.0,
         size: tuple[int, int] | None = None,
     ) -> Prediction:
@@ -85,9 +85,9 @@ class Model:
             time = np.array([time for time, _ in pairs])
             maps = np.stack([saliency for _, saliency in pairs])
         else:
-            stream = self.stream(fps=fps, sound=sound is not None)
+            stream = self.stream(fps=fps, sound=sound is not None, rate=rate)
             if sound is not None:
-                stream.push((), sound=to_mono_16k(sound, rate))
+                stream.push((), sound=sound)
                 stream.close_sound()
             parts = [stream.push(clip), stream.finish()]
             time = np.concatenate([part.time for part in parts])
@@ -96,9 +96,9 @@ class Model:
                 raise ValueError("no frames to predict")
         return Prediction(maps if size is None else stretch(maps, size), time, fps)
 
-    def stream(self, *, fps: float = 25.0, sound: bool = False) -> Stream:
-        """A stream to push frames (and sound) into; see `Stream`."""
-        return Stream(self.engine, fps=fps, sound=sound)
+    def stream(self, *, fps: float = 25.0, sound: bool = False, rate: int = SAMPLE_RATE) -> Stream:
+        """A stream to push frames, and sound at `rate` Hz, into; see `Stream`."""
+        return Stream(self.engine, fps=fps, sound=sound, rate=rate)
 
     def shown(self, path: str | os.PathLike, *, max_side: int = 1280) -> Iterator[Shown]:
         """Frames of the clip at `path`, at most `max_side` px, each with its map; bounded memory, one encoder pass a frame."""
@@ -111,7 +111,7 @@ class Model:
 
 def _shown(stream: Stream, path: str | os.PathLike, max_side: int) -> Iterator[Shown]:
     blocks = stream_sound(path) if stream.hears else iter(())
-    reach = stream.engine.window / 16000 + stream.engine.hop  # how far ahead of a frame its sound may be needed
+    reach = stream.engine.window / SAMPLE_RATE + stream.engine.hop  # how far ahead of a frame its sound may be needed
     images: deque[np.ndarray] = deque()
 
     def pairs(time, maps):
@@ -137,15 +137,22 @@ def stretch(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return resize(maps[..., None], (height, width), antialias=True, border="drop")[..., 0]
 
 
-def load(name_or_path: str | os.PathLike = "sta-lite", *, batch: int = BATCH, nets: Sequence[str] | None = None) -> Model:
+def load(
+    name_or_path: str | os.PathLike = "sta-lite",
+    *,
+    batch: int = BATCH,
+    nets: str | Sequence[str] | None = None,
+    fusion: str = "paper",
+) -> Model:
     """A trained model by the name of one that ships ("sta-lite") or by the path of a model folder.
 
     Args:
         batch: frames per call; 1 gives the lowest latency, 16 the best throughput on a CPU, more suits a GPU.
         nets: which nets of the model to run; by default all.
+        fusion: how the maps of several nets become one: "paper" (Eq. 21), "paper_agg" (Eq. 23), "released_max".
 
     Raises:
-        WeightsError: no such model, or weights that do not fit. ValueError: an unknown net, a bad batch.
+        WeightsError: no such model, or weights that do not fit. ValueError: an unknown net or fusion, a bad batch.
     """
     read = folder.read(name_or_path)
-    return Model(folder=read, engine=Engine(read.structure, read.variables, batch=batch, nets=nets))
+    return Model(folder=read, engine=Engine(read.structure, read.variables, batch=batch, nets=nets, fusion=fusion))

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from stajax.inference.engine import SOUND_GROUP, Engine
-from stajax.media import SAMPLE_RATE, cut_windows, squash
-from stajax.models.fragments import Fragments
+from stajax.inference.engine import Engine
+from stajax.media import SAMPLE_RATE, MonoResampler, cut_windows, squash
+from stajax.models.fragments import Fragments, Span
 
 MAX_WAIT = 30.0  # seconds of frames that may wait for their sound
+SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent and its switch off
 
 
 class Maps(NamedTuple):
@@ -60,8 +61,8 @@ class SoundBuffer:
 class Stream:
     """Push frames (and sound), get maps. `engine` is shared; a stream has its own state.
 
-    fps: spacing of frames that are pushed without times. sound: whether sound will be pushed; frames then wait until their
-    sound is there. Without it the audio switch is off, and the stream takes no sound.
+    fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
+    until their sound is there. Without it, and where the sound is silent, the audio switch is off.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -70,21 +71,24 @@ class Stream:
         rest = stream.finish()
     """
 
-    def __init__(self, engine: Engine, *, fps: float = 25.0, sound: bool = False):
-        if not fps > 0:
+    def __init__(self, engine: Engine, *, fps: float = 25.0, sound: bool = False, rate: int = SAMPLE_RATE):
+        if not 0 < fps < math.inf:
             raise ValueError(f"{fps} frames per second; it must be positive")
         self.engine, self.fps = engine, fps
         self.hears = sound and engine.listens
         self.sound = SoundBuffer(engine.window)
+        self._resampler = MonoResampler(rate)
         self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
         self._features, self._audio = engine.rings()
         self._waiting: deque[tuple[float, np.ndarray]] = deque()  # frames not yet encoded: (time, view)
-        self._times: deque[float] = deque()  # of frames encoded, without a map so far
         self._encoded = self._predicted = 0  # frame numbers
         self._last_time = -1 / fps
-        self._slots: dict[int, int] = {}  # window number -> row of the sound ring
-        self._next_slot = 0
+        self._times = np.zeros(engine.rows)  # of the frames in the ring: seconds, row in the sound ring, φ
+        self._sound_row = np.zeros(engine.rows, np.int32)
+        self._switch = np.zeros(engine.rows, np.float32)
+        self._heard: dict[int, tuple[int, bool]] = {}  # the last sound window: its number -> its row and φ
+        self._next_sound_row = 0
         self._results: deque[tuple[np.ndarray, jax.Array]] = deque()
         self._finished = False
 
@@ -96,7 +100,7 @@ class Stream:
         sound: np.ndarray | None = None,
         in_flight: int = 0,
     ) -> Maps:
-        """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and sound, (n,) float32 mono 16 kHz; get ready maps.
+        """Give frames, (H, W, 3) or (n, H, W, 3) uint8 RGB of any size, and sound, any type and channels; get ready maps.
 
         times: seconds, ascending, one per frame; by default 1/fps apart. in_flight: results that may stay on the device, for
         callers who want to decode on while it computes. Raises ValueError for frames that are no pictures, times that do not
@@ -124,7 +128,7 @@ class Stream:
 
     def finish(self) -> Maps:
         """The maps that are left. The stream takes nothing after that."""
-        self.sound.closed = True
+        self.close_sound()
         while self._waiting:
             self._step()
         self._finished = True
@@ -133,17 +137,14 @@ class Stream:
 
     def close_sound(self) -> None:
         """No more sound will come: what is missing is silence."""
-        self.sound.closed = True
+        if not self.sound.closed:
+            self.sound.append(self._resampler.rest())
+            self.sound.closed = True
 
     def _hear(self, sound: np.ndarray) -> None:
         if self.sound.closed:
             raise ValueError("this stream takes no sound: it was made with sound=False, or its sound was closed")
-        if sound.ndim != 1 or sound.dtype.kind != "f":
-            raise ValueError(
-                f"sound of shape {sound.shape} and type {sound.dtype}; stajax.media.to_mono_16k gives the right kind"
-            )
-        if not np.isfinite(sound).all():
-            raise ValueError("the sound holds NaN or infinity")
+        sound = self._resampler(sound)
         if self.hears:
             self.sound.append(sound)
 
@@ -167,55 +168,57 @@ class Stream:
         engine = self.engine
         count = min(engine.batch, len(self._waiting))
         views = np.empty((engine.batch, engine.size, engine.size, 3), np.uint8)
+        times = np.empty(count)
         for index in range(count):
-            time, views[index] = self._waiting.popleft()
-            self._times.append(time)
+            times[index], views[index] = self._waiting.popleft()
         views[count:] = views[count - 1]
-        self._features = engine.encode_frames(self._features, views, self._encoded % engine.rows)
+        first = self._encoded % engine.rows
+        self._features = engine.encode_frames(self._features, views, first)
+        self._times[first : first + count] = times
+        if self.hears:
+            heard = self._listen([self._grid(time) for time in times])
+            self._sound_row[first : first + count], self._switch[first : first + count] = np.transpose(heard)
         self._encoded += count
         self.views_encoded += count
         self._predict(until=self._encoded - engine.ahead)
 
+    def _listen(self, numbers: list[int]) -> list[tuple[int, bool]]:
+        """Row and φ of each of the ascending window `numbers`; windows not heard before are encoded."""
+        engine = self.engine
+        heard = dict(self._heard)
+        new = [number for number in dict.fromkeys(numbers) if number not in heard]
+        for start in range(0, len(new), engine.sound_group):
+            group = new[start : start + engine.sound_group]
+            windows = np.zeros((engine.sound_group, engine.window), np.float32)
+            windows[: len(group)] = self.sound.cut([number * engine.hop for number in group])
+            self._audio = engine.encode_audio(self._audio, windows, self._next_sound_row)
+            loud = np.abs(windows).max(axis=1) >= SILENCE
+            heard |= {number: (self._next_sound_row + k, bool(loud[k])) for k, number in enumerate(group)}
+            self._next_sound_row = (self._next_sound_row + engine.sound_group) % engine.sound_rows
+            self.windows_encoded += len(group)
+        self._heard = {numbers[-1]: heard[numbers[-1]]}
+        return [heard[number] for number in numbers]
+
     def _predict(self, until: int) -> None:
+        engine = self.engine
         while self._predicted < until:
-            count = min(self.engine.batch, until - self._predicted)
-            targets = self._predicted + np.minimum(np.arange(self.engine.batch), count - 1)
-            times = np.array([self._times.popleft() for _ in range(count)])
-            rows, switch = self._sound_rows(times)
-            fragments = {name: self._fragments(span, targets, rows, switch, count) for name, span in self.engine.spans.items()}
-            self._results.append((times, self.engine.predict(self._features, self._audio, fragments)))
+            count = min(engine.batch, until - self._predicted)
+            targets = self._predicted + np.minimum(np.arange(engine.batch), count - 1)
+            fragments = {name: self._fragments(span, targets, count) for name, span in engine.spans.items()}
+            times = self._times[targets[:count] % engine.rows]
+            self._results.append((times, engine.predict(self._features, self._audio, fragments)))
             self._predicted += count
 
-    def _fragments(self, span, targets, rows, switch, count) -> Fragments:
-        offsets = np.asarray(span.nodes)  # (nodes, 3)
-        frames = np.clip(targets[:, None, None] + offsets, 0, self._encoded - 1) % self.engine.rows
-        shape = frames.shape[:2]
+    def _fragments(self, span: Span, targets: np.ndarray, count: int) -> Fragments:
+        """Rows for `targets`: each node reads its own three frames, and the sound around its middle one."""
+        frames = np.clip(targets[:, None, None] + np.asarray(span.nodes), 0, self._encoded - 1) % self.engine.rows
+        middle = frames[..., 1]
         return Fragments(
             frames=frames.astype(np.int32),
-            audio=np.broadcast_to(rows[:, None], shape).astype(np.int32),
-            switch=np.broadcast_to(switch[:, None], shape).astype(np.float32),
-            valid=np.broadcast_to((np.arange(len(targets)) < count)[:, None], shape),
+            audio=self._sound_row[middle],
+            switch=self._switch[middle],
+            valid=np.broadcast_to((np.arange(len(targets)) < count)[:, None], middle.shape),
         )
-
-    def _sound_rows(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row of the sound ring and φ for each target, padded to the batch; windows not heard before are encoded."""
-        batch = self.engine.batch
-        if not self.hears:
-            return np.zeros(batch, np.int32), np.zeros(batch, np.float32)
-        numbers = [self._grid(time) for time in times]
-        new = [number for number in dict.fromkeys(numbers) if number not in self._slots]
-        for start in range(0, len(new), SOUND_GROUP):
-            group = new[start : start + SOUND_GROUP]
-            windows = np.zeros((SOUND_GROUP, self.engine.window), np.float32)
-            windows[: len(group)] = self.sound.cut([number * self.engine.hop for number in group])
-            overwritten = range(self._next_slot, self._next_slot + SOUND_GROUP)
-            self._slots = {number: slot for number, slot in self._slots.items() if slot not in overwritten}
-            self._slots |= dict(zip(group, overwritten, strict=False))
-            self._audio = self.engine.encode_audio(self._audio, windows, self._next_slot)
-            self._next_slot = (self._next_slot + SOUND_GROUP) % self.engine.sound_rows
-            self.windows_encoded += len(group)
-        rows = np.array([self._slots[number] for number in numbers])
-        return np.pad(rows, (0, batch - len(rows)), mode="edge"), np.ones(batch, np.float32)
 
     def _collect(self, in_flight: int) -> Maps:
         times, maps = [np.zeros(0)], []

@@ -114,7 +114,7 @@ def resize(x, size, *, method="bilinear", antialias=False, border="edge", align_
 def imresize(image, size):
     """Equals MATLAB's `imresize(image, [h w])` for floating images: bicubic, antialiased when shrinking, mirrored.
 
-    Overshoot is not clipped. The same size is the identity. METRICS.md part 1a; Octave differs when shrinking by a
+    Overshoot is not clipped. The same size is the identity. Octave differs when shrinking by a
     ratio that is no integer, for it does not normalise the weights.
 
     Args:

@@ -18,7 +18,7 @@ _BLOCK = 1 << 16  # samples handed to the resampler at once
 
 
 def stream_sound(path) -> Iterator[np.ndarray]:
-    """Sound of a clip, block by block: mono (the mean of the channels, SPEC 7.1) at 16 kHz, whatever it was.
+    """Sound of a clip, block by block: mono (the mean of the channels) at 16 kHz, whatever it was.
 
     Sample 0 is the start of the container: sound that starts late is preceded by silence, what lies before the start is
     dropped, and gaps of over 50 ms are filled with silence. A track that breaks in the middle gives what came before
@@ -50,34 +50,53 @@ def read_sound(path) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *stream_sound(path)])
 
 
-def to_mono_16k(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Any sound array to what the nets hear: the mean of the channels at 16 kHz, resampled by FFmpeg's swresample.
+class MonoResampler:
+    """Sound arrays, block by block, to what the nets hear: the mean of the channels at 16 kHz, by FFmpeg's swresample.
 
-    Args:
-        samples: (n,) or (n, channels); uint8, int16 or int32 at full scale, or float in [-1, 1].
-        rate: its sample rate in Hz.
+    Blocks must be resampled by one object: each keeps the filter's state, and the lengths add up.
+    """
+
+    def __init__(self, rate: int):
+        if rate != int(rate) or rate <= 0:
+            raise MediaError(f"a sample rate of {rate}; a positive whole number of Hz is needed")
+        self.rate = int(rate)
+        self._taken = self._given = 0  # samples, at `rate` and at 16 kHz
+        self._resampler = None if self.rate == SAMPLE_RATE else soundtrack.Resampler(self.rate, SAMPLE_RATE, channels=1)
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """`samples` (n,) or (n, channels); uint8, int16 or int32 at full scale, or float in [-1, 1] -> (m,) float32 in [-1, 1].
+
+        Raises MediaError: not one or two axes, an unknown type, NaN or infinity.
+        """
+        samples = np.asarray(samples)
+        if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
+            raise MediaError(f"a sound array of shape {samples.shape}; (n,) or (n, channels) is needed")
+        mono = soundtrack.mean_of_channels(samples)
+        if not np.isfinite(mono).all():
+            raise MediaError("the sound array holds NaN or infinity; replace them first")
+        self._taken += len(mono)
+        if self._resampler is not None:
+            frames = (soundtrack.mono_frame(mono[i : i + _BLOCK], self.rate) for i in range(0, len(mono), _BLOCK))
+            mono = np.concatenate([np.zeros(0, np.float32), *(self._resampler(frame)[0] for frame in frames)])
+        self._given += len(mono)
+        return np.clip(mono, -1, 1)
+
+    def rest(self) -> np.ndarray:
+        """What the filter still holds, so that n samples have become ceil(n * 16000 / rate); the resampler is used up then."""
+        left = math.ceil(self._taken * SAMPLE_RATE / self.rate) - self._given
+        held = self._resampler.rest()[0] if self._resampler is not None and self._taken else np.zeros(0, np.float32)
+        return np.clip(np.pad(held, (0, max(0, left - len(held))))[: max(0, left)], -1, 1)
+
+
+def to_mono_16k(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A whole sound array to what the nets hear; see `MonoResampler` for blocks, arguments and errors.
 
     Returns:
         (m,) float32 in [-1, 1], m = ceil(n * 16000 / rate).
-
-    Raises:
-        MediaError: not one or two axes, an unknown type, NaN or infinity, or a rate that is not positive.
     """
-    samples = np.asarray(samples)
-    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
-        raise MediaError(f"a sound array of shape {samples.shape}; (n,) or (n, channels) is needed")
-    if rate != int(rate) or rate <= 0:
-        raise MediaError(f"a sample rate of {rate}; a positive whole number of Hz is needed")
-    mono = soundtrack.mean_of_channels(samples)
-    if not np.isfinite(mono).all():
-        raise MediaError("the sound array holds NaN or infinity; replace them first")
-    wanted = math.ceil(len(mono) * SAMPLE_RATE / rate)
-    if rate != SAMPLE_RATE:
-        resampler = soundtrack.Resampler(int(rate), SAMPLE_RATE, channels=1)
-        frames = (soundtrack.mono_frame(mono[i : i + _BLOCK], int(rate)) for i in range(0, len(mono), _BLOCK))
-        blocks = [resampler(frame)[0] for frame in frames]
-        mono = np.concatenate([*blocks, resampler.rest()[0]])[:wanted] if blocks else mono
-    return np.clip(np.pad(mono, (0, wanted - len(mono))), -1, 1)
+    resampler = MonoResampler(rate)
+    sound = np.concatenate([resampler(samples), resampler.rest()])
+    return sound[: math.ceil(len(samples) * SAMPLE_RATE / rate)]
 
 
 def cut_windows(samples: np.ndarray, centres_s: Sequence[float], length: int) -> np.ndarray:

@@ -34,20 +34,10 @@ def heatmap_colours() -> np.ndarray:
     return colours
 
 
-def display_scale(saliency_map: np.ndarray, floor: float = 0.05) -> np.ndarray:
-    """Map over its own maximum, for `overlay`: a net's honest values are often too small to see.
-
-    Args:
-        saliency_map: (h, w) float in [0, 1].
-        floor: maxima below it count as it, so that noise in an empty map is not blown up.
-    """
-    return saliency_map / max(float(np.max(saliency_map)), floor)
-
-
 def overlay(image: np.ndarray, saliency_map: np.ndarray, *, strength: float = 0.55) -> np.ndarray:
     """Frame under its saliency map: opacity grows with saliency, the rest of the frame is dimmed but readable.
 
-    Values are taken as given, without min-max (see `display_scale`); outside [0, 1] they are clipped.
+    Values are taken as given, without min-max; outside [0, 1] they are clipped.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -104,7 +104,8 @@ def mono_frame(mono: np.ndarray, rate: int):
 def mean_of_channels(samples: np.ndarray) -> np.ndarray:
     """(n,) or (n, channels) of any sample type to (n,) float32, full scale = 1.
 
-    The plain mean (SPEC 7.1), taken here because FFmpeg's own downmix weighs the channels (stereo by 0.707 each).
+    The plain mean, as in the authors' release, taken here because FFmpeg's own downmix weighs the channels (stereo by 0.707
+    each).
     """
     kind, bits = samples.dtype.kind, 8 * samples.dtype.itemsize
     if kind != "f" and (kind, bits) not in (("u", 8), ("i", 16), ("i", 32), ("i", 64)):

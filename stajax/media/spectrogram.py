@@ -11,7 +11,7 @@ from stajax.media.errors import MediaError
 
 
 def released_spectrogram(samples: np.ndarray, n_frames: int, window: int = 8000, *, normalise: bool = True) -> np.ndarray:
-    """Log spectrogram of the sound at each frame of a clip, as the authors' release has it (SPEC 7.1).
+    """Log spectrogram of the sound at each frame of a clip, as the authors' release has it.
 
     Window p holds samples[p * hop : p * hop + window] with hop = floor((L - window) / (n_frames - 1)): it starts at
     the frame and is not centred on it. Clipped to [-1, 1]; `scipy.signal.spectrogram` with 512-sample segments that
@@ -59,7 +59,7 @@ def paper_spectrogram(samples: np.ndarray, *, normalise: bool = True) -> np.ndar
 def _log_spectrogram(samples, normalise) -> np.ndarray:
     from scipy.signal import spectrogram
 
-    # In float64: the released features were computed so, and the golden is held to 2e-6.
+    # In float64, as the released features were computed; the tests hold these to 2e-6 of them.
     sound = np.clip(samples.astype(np.float64), -1, 1)
     _, _, power = spectrogram(sound, SAMPLE_RATE, nperseg=512, noverlap=353)
     log = np.log(power + 1e-7)

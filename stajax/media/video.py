@@ -95,7 +95,7 @@ def read_frames(path, *, max_side: int = 1280, queue_size: int = 16) -> Iterator
 
 
 def squash(image: np.ndarray, size: int) -> np.ndarray:
-    """Frame to the square that a net wants: aspect ignored, antialiased bilinear (Pillow's, as SPEC 7.3 has it).
+    """Frame to the square that a net wants: aspect ignored, antialiased bilinear (Pillow's, as the authors' release does).
 
     Args:
         image: (H, W, 3) uint8.
@@ -106,6 +106,7 @@ def squash(image: np.ndarray, size: int) -> np.ndarray:
     """
     from PIL import Image
 
+    image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise MediaError(f"an image of shape {image.shape} and type {image.dtype}; (H, W, 3) uint8 is needed")
     if image.shape[:2] == (size, size):

@@ -17,7 +17,7 @@ class Decoder(nnx.Module):
 
     F5, F4, F3 are encoder levels, coarse to fine. The inner Ref is a 1x1 convolution to `width` channels, the outer one a 3x3
     convolution to `width` with ReLU; ↑ is bilinear to the next level's size, the last one, after a 1x1 convolution to one
-    channel, to `output_size` (SPEC 12 t).
+    channel, to `output_size` (docs/architecture.md, Decisions).
     """
 
     def __init__(self, channels: Sequence[int], fused: int, width: int, output_size: tuple[int, int], *, rngs: nnx.Rngs):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +17,12 @@ from stajax.models.fuse import DeConv, SoundGate, SwitchPosition, TemporalConv, 
 
 @dataclass(frozen=True)
 class STAConfig:
-    """Every choice that the paper leaves open (SPEC 12), with its settled value as the default.
+    """Choices that the paper leaves open, with the settled value as the default (docs/architecture.md, Decisions).
 
-    strides: encoder levels F5, F4, F3. width: channels of Cov (s) and Ref (t). deconv_channels: between the deconvolutions;
-    the last one always equals s (k). switch_position: φ outside or inside the gate (j). fuse_spatial: a third branch, the
-    plain s, in Eq. 15 (the earlier code of the authors, SPEC 12b). use_temporal, use_sound: False gates a path off for good,
-    so that a path that was never trained says nothing. output_size: (H, W) of the maps; None is the view's own size.
+    strides: encoder levels F5, F4, F3. width: channels of Cov and Ref. deconv_channels: between the deconvolutions; the last
+    one always equals s. switch_position: φ outside or inside the gate. fuse_spatial: the plain s as a third branch of Eq. 15.
+    use_temporal, use_sound: False gates a path off for good, so that a path that was never trained says nothing.
+    output_size: (H, W) of the maps; None is the view's own size.
     """
 
     strides: tuple[int, ...] = (32, 16, 8)
@@ -34,7 +33,6 @@ class STAConfig:
     use_temporal: bool = True
     use_sound: bool = True
     output_size: tuple[int, int] | None = None
-    kl_normalise: Literal["image", "batch"] = "image"
 
     @classmethod
     def paper(cls) -> STAConfig:
@@ -60,6 +58,8 @@ class STA(nnx.Module):
         if missing := [stride for stride in config.strides if stride not in channels]:
             raise ValueError(f"STA reads strides {config.strides}; the encoder has {frames.strides} (missing {missing})")
         self.config = config
+        self.listens = config.use_sound
+        self.output_size = tuple(config.output_size or (frames.size, frames.size))
         self.levels = tuple(level(stride) for stride in config.strides)
         c = channels[config.strides[0]]
         side = -(-frames.size // config.strides[0])
@@ -71,7 +71,7 @@ class STA(nnx.Module):
             [channels[stride] for stride in config.strides],
             config.width,
             config.width,
-            config.output_size or (frames.size, frames.size),
+            self.output_size,
             rngs=rngs,
         )
 

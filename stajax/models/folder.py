@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, read_params, write_params
+import numpy as np
+
+from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, flatten, read_params, write_params
 from stajax.models.network import NetworkConfig, Structure
 
 FORMAT = 1
@@ -100,17 +102,27 @@ def write(
     classes: Mapping[str, tuple[str, ...]] | None = None,
     shared: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder whole or not at all; a model that is there is replaced.
+    """Write a model folder; a model that is there is replaced. What lies at `path` is at all times whole or absent.
+
+    A write that fails before the renames leaves what was there. Replacing takes two renames, the old folder's and the new
+    one's: a run that ends between them leaves nothing at `path`, and the old model whole beside it as ``.NAME.old.*``; rename
+    it back. A run that is killed may also leave a ``.NAME.*`` that nothing reads.
 
     shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}; the others are stored.
 
-    Raises WeightsError when `variables` do not fit `structure`, or when something else than a model is there.
+    Raises WeightsError when `variables` do not fit `structure`, when an encoder in `shared` is not the one that ships, or when
+    something else than a model is there.
     """
     path, shared = Path(path), shared or {}
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "config.json").is_file()):
         raise WeightsError(f"{path}: exists and is no stajax model, so it is not replaced; choose another place")
     variables = check_fit(variables, structure.shapes, str(path))
     parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
+    for part in parts.keys() & shared.keys():
+        if not _equal(parts[part], read_params(_place(path, f"shared:{shared[part]}"))):
+            raise WeightsError(
+                f"{path}: {part}: weights differ from the shipped {shared[part]}; store them: leave {part} out of shared"
+            )
     places: dict = {part: f"shared:{shared[part]}" if part in shared else f"params/{part}.npz" for part in parts}
     places["nets"] = {net: f"params/nets/{net}.npz" for net in variables["nets"]}
     config = {
@@ -133,7 +145,7 @@ def write(
         (temporary / "model_card.md").write_text(model_card, encoding="utf-8")
         os.chmod(temporary, 0o755)
         if path.exists():
-            # A folder cannot replace a full one in one step; the old one steps aside and is deleted last.
+            # A folder cannot replace a full one in one step; the old one steps aside and is deleted last. See the docstring.
             aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             os.replace(path, aside)
             os.replace(temporary, path)
@@ -143,6 +155,12 @@ def write(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _equal(ours: dict, shipped: dict) -> bool:
+    """Whether both hold the same values under the same names, exactly."""
+    a, b = flatten(ours), flatten(shipped)
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
 def _place(folder: Path, place: str) -> Path:

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 class Fragments:
     """B predictions of `nodes` nodes each; a node is three frames (t-1, t, t+1) and the sound around t.
 
-    frames: (B, nodes, 3) int32, rows of the frame features. audio: (B, nodes) int32, rows of the sound vectors.
+    frames: (B, nodes, 3) int32, rows of the frame features. audio: (B, nodes) int32, rows of the sound vectors; a net that
+    hears each frame of a node takes (B, nodes, 3).
     switch: (B, nodes) float32, the audio switch φ; 0 keeps the sound out. valid: (B, nodes) bool; the map of an
     invalid row is computed (shapes are fixed) and thrown away.
     """

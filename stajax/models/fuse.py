@@ -31,8 +31,8 @@ def st_fuse(s: jax.Array, v: jax.Array) -> jax.Array:
 def sa_fuse(s: jax.Array, a: jax.Array, switch: jax.Array | float = 1.0) -> jax.Array:
     """Eq. 5 with the audio switch outside the sigmoid: [ReLU(φ σ(a) ⊙ s + s), s] -> (B, h, w, 2C).
 
-    Printed, φ sits inside the deconvolution, where closing it leaves σ(bias) = 0.5 of the sound's gate (SPEC 12 j); `SoundGate`
-    offers that form.
+    Printed, φ sits inside the deconvolution, where closing it leaves the sound's gate at σ(bias), about 0.5; `SoundGate` offers
+    that form (docs/architecture.md, Decisions).
     """
     return jnp.concatenate([jax.nn.relu(gate(s, a, switch)), s], axis=-1)
 
@@ -68,7 +68,8 @@ class TemporalConv(nnx.Module):
         return self.conv(triplets)[:, 0]
 
 
-# side of s -> (kernels, strides) that take 1x1 there (SPEC 12 k); 8 is 256 px at stride 32, 12 is 356 px, 2 is size `tiny`
+# side of s -> (kernels, strides) that take 1x1 there, 8 and 12 as in the authors' code; 8 is 256 px at stride 32,
+# 12 is 356 px, 2 is size `tiny`
 DECONVOLUTIONS = {
     2: ((2,), (1,)),
     8: ((3, 3, 4), (1, 1, 1)),
@@ -107,7 +108,7 @@ class DeConv(nnx.Module):
 class SoundGate(nnx.Module):
     """a and its switch, as Eqs. 5 and 15 use them: (vectors (B, D), switch (B,)) -> (a (B, h, w, C), switch to apply outside).
 
-    position ``inside`` multiplies φ into the vector (Eq. 5 as printed); ``outside`` leaves it to the gate (SPEC 12 j).
+    position ``inside`` multiplies φ into the vector (Eq. 5 as printed); ``outside`` leaves it to the gate.
     """
 
     def __init__(self, deconv: DeConv, position: SwitchPosition):

@@ -19,7 +19,7 @@ def kl_divergence(prediction: jax.Array, target: jax.Array, *, normalise: Litera
     """KL(target || prediction) of maps (..., H, W) >= 0, each made to sum to 1: (...) values.
 
     Σ q log(eps + q / (p + eps)), eps 2.2e-16. `normalise="batch"` takes sums over the whole tensor, as released, and gives
-    one value; the two agree for a batch of one (SPEC 12 u). A blank map, of a sum up to eps, is left as it is: a blank target
+    one value; the two agree for a batch of one. A blank map, of a sum up to eps, is left as it is: a blank target
     gives 0, a blank prediction a large finite value.
     """
     axes = (-2, -1) if normalise == "image" else None

@@ -16,7 +16,7 @@ from flax import nnx
 
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
 from stajax.models.fixation import STA, STAConfig
-from stajax.models.fragments import Fragments, Span
+from stajax.models.fragments import Fragments
 from stajax.models.switch import AudioSwitch, SwitchConfig
 
 # kind of net in config.json -> (class, its config class)
@@ -78,15 +78,6 @@ class Network(nnx.Module):
             {name: NETS[kind][0](net, self.frames, self.sound, rngs=rngs) for name, (kind, net) in config.nets.items()}
         )
         self.switch = AudioSwitch(config.switch, self.frames, self.sound, rngs=rngs) if config.switch else None
-
-    @property
-    def listens(self) -> bool:
-        """Whether any net uses the sound at all; if none does, no sound needs to be encoded."""
-        return any(net.sound is not None for net in self.nets.values())
-
-    def span(self) -> Span:
-        """Frame offsets of all nets together."""
-        return Span(nodes=tuple(dict.fromkeys(node for net in self.nets.values() for node in net.span.nodes)))
 
     def encode_frames(self, views: jax.Array) -> dict[str, jax.Array]:
         """`views` (F, size, size, 3) uint8 RGB -> levels (F, h, w, C). Each distinct view comes here once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,11 +17,26 @@ from stajax.models.fuse import DeConv, sa_fuse
 
 @dataclass(frozen=True)
 class SwitchConfig:
-    """stride: the level of s. decision: ``argmax`` of the two logits, or ``positive``, the release's logit[1] > 0."""
+    """stride: the level of s. deconv_channels: between the deconvolutions; the last one always equals s. decision: ``argmax``
+    of the two logits, or ``positive``, the release's logit[1] > 0.
+    """
 
     stride: int = 32
-    deconv_channels: Sequence[int] = (32, 32)
+    deconv_channels: tuple[int, ...] = (512, 512)
     decision: Literal["argmax", "positive"] = "argmax"
+
+    @classmethod
+    def paper(cls) -> SwitchConfig:
+        return cls()
+
+    @classmethod
+    def lite(cls) -> SwitchConfig:
+        """For EfficientNet-Lite0 and YAMNet at 256 px."""
+        return cls(deconv_channels=(32, 32))
+
+    @classmethod
+    def tiny(cls) -> SwitchConfig:
+        return cls(deconv_channels=())
 
 
 class AudioSwitch(nnx.Module):

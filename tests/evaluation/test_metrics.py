@@ -1,4 +1,4 @@
-"""stajax/evaluation/metrics.py against the MIT benchmark's MATLAB code (goldens; their README says how they were made),
+"""stajax/evaluation/metrics.py against the MIT benchmark's MATLAB code (tests/goldens/metrics),
 and against second implementations written out here."""
 
 import json

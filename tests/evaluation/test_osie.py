@@ -1,4 +1,4 @@
-"""stajax/evaluation/osie.py: the protocol of docs/architecture.md on images made here, and its known value on OSIE."""
+"""stajax/evaluation/osie.py: the protocol of docs/evaluation.md on images made here, and its known value on OSIE."""
 
 import numpy as np
 import pytest

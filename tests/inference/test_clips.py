@@ -1,5 +1,6 @@
 """Folders of results: what is written, what a rerun repeats, and what a failure leaves behind."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,9 +16,9 @@ import pytest
 from inference.tiny import clip, no_file_over, noise, swelling, write_model
 
 import stajax
-from stajax.inference import predict_clips
+from stajax.inference import clips, outputs, predict_clips
 from stajax.inference.clips import SUFFIXES, jobs
-from stajax.inference.outputs import ClipWriter, Display, MapsFile
+from stajax.inference.outputs import ClipWriter, Display, MapsFile, locked
 from stajax.inference.predict import Shown, stretch
 from stajax.media import MediaError, OutputError, probe, read_frames
 
@@ -144,7 +145,7 @@ def test_same_stem_keeps_the_suffix(tmp_path):
 
 def test_same_name_from_two_folders_is_refused(tmp_path):
     touched(tmp_path, "x/a.mp4", "y/a.mp4")
-    with pytest.raises(MediaError, match="same name"):
+    with pytest.raises(MediaError, match="same name is given; predict them to different -o folders"):
         jobs([tmp_path / "x/a.mp4", tmp_path / "y/a.mp4"], tmp_path)
     with pytest.raises(MediaError, match="same name"):
         jobs([tmp_path / "x", tmp_path / "y"], tmp_path)
@@ -206,6 +207,41 @@ def test_other_weights_repeat(model, model_folder, bring, tmp_path):
     assert not np.array_equal(arrays(out / "short")["maps"], model.predict(path).maps.astype(np.float16))
 
 
+def test_other_arithmetic_repeats(model, bring, tmp_path, monkeypatch):
+    path = bring("other.mp4")
+    predict_clips(model, [path], tmp_path / "out", overlay=False)
+    monkeypatch.setattr(clips, "NUMERICS", clips.NUMERICS + 1)
+    assert predict_clips(model, [path], tmp_path / "out", overlay=False).done == [path]
+    assert predict_clips(model, [path], tmp_path / "out", overlay=False).skipped == [path]
+
+
+@pytest.mark.parametrize("content", ["other.mp4", "short.mp4"])
+def test_results_of_another_clip_are_kept(model, bring, tmp_path, content):
+    """Even of one with the same bytes and time: it may be another one all the same, and says so."""
+    first, second, out = bring("short.mp4", "d1/a.mp4"), bring(content, "d2/a.mp4"), tmp_path / "out"
+    predict_clips(model, [first], out)
+    before = (out / "a/maps.npz").read_bytes()
+    summary = predict_clips(model, [second], out)
+    message = f"{second}: {out / 'a'} holds the results of {first}; give another -o, or --overwrite"
+    assert summary.failed == {second: message} and not summary.done
+    assert (out / "a/maps.npz").read_bytes() == before and files(out) == ["a/maps.npz", "a/overlay.mp4"]
+    assert predict_clips(model, [second], out, overwrite=True).done == [second]
+    assert predict_clips(model, [second], out).skipped == [second] and list(predict_clips(model, [first], out).failed) == [
+        first
+    ]
+
+
+def test_a_moved_clip_is_still_done_and_a_replaced_one_is_not(model, bring, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    predict_clips(model, [bring("short.mp4", "d1/a.mp4")], out)
+    (tmp_path / "d1").rename(tmp_path / "d2")
+    assert predict_clips(model, [tmp_path / "d2/a.mp4"], out).skipped
+    (tmp_path / "link").symlink_to(tmp_path / "d2")
+    monkeypatch.chdir(tmp_path)
+    assert predict_clips(model, ["d2/a.mp4"], out).skipped and predict_clips(model, ["link/a.mp4"], out).skipped
+    assert predict_clips(model, [bring("other.mp4", "d3/a.mp4")], out).done  # the old clip, at d1, is gone
+
+
 def test_a_new_clip_takes_the_old_ones_pictures_with_it(model, bring, tmp_path):
     """Else a rerun with --png would find the pictures of the old clip, and take them for done."""
     out = tmp_path / "out"
@@ -219,16 +255,85 @@ def test_a_new_clip_takes_the_old_ones_pictures_with_it(model, bring, tmp_path):
     assert sum("png" in name for name in files(out)) == 7
 
 
+# Two runs at once
+
+
+def test_a_clip_that_another_run_predicts_is_skipped(model, bring, tmp_path):
+    given, out, seen, inner = [bring("short.mp4"), bring("other.mp4")], tmp_path / "out", [], []
+
+    def report(progress):
+        if progress.number == 1 and progress.frames == 6:
+            inner.append(predict_clips(model, given, out, png=True, report=seen.append))
+
+    outer = predict_clips(model, given, out, png=True, report=report)
+    assert inner[0].skipped == given[:1] and inner[0].done == given[1:]
+    assert outer.done == given[:1] and outer.skipped == given[1:]
+    assert (seen[0].kind, seen[0].message) == ("skipped", "being predicted by another run")
+    assert len(arrays(out / "short")["maps"]) == 12 and not any("/." in name for name in files(out))
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from stajax.inference.outputs import locked
+
+with locked(Path(sys.argv[1])) as free:
+    print(free, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_run_is_released(model, bring, tmp_path):
+    path, out = bring("other.mp4"), tmp_path / "out"
+    command = [sys.executable, "-c", HOLDER, out / "other"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"True\n"
+        assert predict_clips(model, [path], out).skipped == [path] and files(out) == ["other/.lock"]
+        holder.kill()
+    assert files(out) == ["other/.lock"]
+    assert predict_clips(model, [path], out).done == [path] and files(out) == ["other/maps.npz", "other/overlay.mp4"]
+
+
+def test_a_lock_file_that_its_holder_removed_does_not_count(tmp_path, monkeypatch):
+    """Opened before the other run ended, locked after it: a third run would make and lock a new file."""
+    flock, folder = fcntl.flock, tmp_path / "out/a"
+
+    def late(file, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (folder / ".lock").unlink()
+        folder.rmdir()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(folder) as first, locked(folder) as second:
+        assert first and not second
+    assert not folder.exists()
+
+
+def test_where_no_lock_can_be_had_the_run_goes_on(tmp_path, monkeypatch):
+    def refuse(file, how):
+        raise OSError("no locks here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refuse)
+        with locked(tmp_path / "a") as free:
+            assert free
+    monkeypatch.setattr(outputs, "fcntl", None)
+    with locked(tmp_path / "b") as free:
+        assert free
+    assert not list(tmp_path.iterdir())
+
+
 # Failures
 
 
 def test_a_broken_clip_does_not_stop_the_others(model, bring, tmp_path):
-    clips = [bring("short.mp4", "in/1.mp4"), tmp_path / "in/2.mp4", bring("other.mp4", "in/3.mp4")]
-    clips[1].write_text("no film")
+    given = [bring("short.mp4", "in/1.mp4"), tmp_path / "in/2.mp4", bring("other.mp4", "in/3.mp4")]
+    given[1].write_text("no film")
     seen = []
     summary = predict_clips(model, [tmp_path / "in"], tmp_path / "out", report=seen.append)
-    assert summary.done == [clips[0], clips[2]] and list(summary.failed) == [clips[1]]
-    assert "\n" not in summary.failed[clips[1]]
+    assert summary.done == [given[0], given[2]] and list(summary.failed) == [given[1]]
+    assert "\n" not in summary.failed[given[1]]
     assert files(tmp_path / "out") == ["1/maps.npz", "1/overlay.mp4", "3/maps.npz", "3/overlay.mp4"]
     assert not (tmp_path / "out/2").exists()
     kinds = [(progress.number, progress.kind) for progress in seen if progress.kind != "frame"]
@@ -238,13 +343,13 @@ def test_a_broken_clip_does_not_stop_the_others(model, bring, tmp_path):
 
 
 def test_a_clip_that_goes_away_is_reported(model, bring, tmp_path):
-    clips = [bring("short.mp4"), bring("other.mp4")]
+    given = [bring("short.mp4"), bring("other.mp4")]
 
     def remove(progress):
-        clips[1].unlink(missing_ok=True)
+        given[1].unlink(missing_ok=True)
 
-    summary = predict_clips(model, clips, tmp_path / "out", report=remove)
-    assert summary.done == clips[:1] and "cannot be read any more" in summary.failed[clips[1]]
+    summary = predict_clips(model, given, tmp_path / "out", report=remove)
+    assert summary.done == given[:1] and "cannot be read any more" in summary.failed[given[1]]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

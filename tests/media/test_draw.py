@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stajax.media import MediaError, contact_sheet, display_scale, heatmap_colours, overlay, save_png
+from stajax.media import MediaError, contact_sheet, heatmap_colours, overlay, save_png
 
 
 def test_colours_run_from_dark_blue_to_red():
@@ -48,11 +48,6 @@ def test_overlay_takes_any_values_and_sizes():
         overlay(image, np.ones((2, 2, 1)))
     with pytest.raises(MediaError, match="needed"):
         overlay(image / 255, tame)
-
-
-def test_display_scale_fills_the_range_but_not_with_noise():
-    assert display_scale(np.array([[0.1, 0.2]])).max() == 1
-    assert display_scale(np.full((2, 2), 1e-4)).max() < 0.01
 
 
 def test_contact_sheet_places_each_picture():

@@ -36,7 +36,7 @@ def test_released_golden_every_tap():
 
 
 def test_hop_rule_is_the_release_own_formula():
-    """SPEC 7.1: hop = 8000 - ceil(8000 - (L - 8000) / (T - 1)), and a window starts at its frame."""
+    """hop = 8000 - ceil(8000 - (L - 8000) / (T - 1)), and a window starts at its frame."""
     for n_samples, n_frames in [(160000, 300), (16000, 30), (8000, 5), (37123, 7)]:
         sound = golden_sound(n_samples)
         hop = 8000 - int(np.ceil(8000 - (n_samples - 8000) / (n_frames - 1)))

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 
 import jax
 import numpy as np
@@ -19,7 +21,7 @@ CONFIG = NetworkConfig(
     size=64,
     # a net may have the name of an encoder
     nets={"sta": ("STA", STAConfig.tiny()), "frames": ("STA", dataclasses.replace(STAConfig.tiny(), width=3))},
-    switch=SwitchConfig(deconv_channels=()),
+    switch=SwitchConfig.tiny(),
 )
 
 
@@ -99,6 +101,30 @@ def test_shared_encoders_are_read_from_the_package_and_not_stored(tmp_path):
             np.testing.assert_array_equal(found[key], value)
 
 
+@pytest.mark.parametrize(("part", "name"), [("frames", "efficientnet_lite0"), ("sound", "yamnet")])
+def test_a_shared_encoder_that_was_changed_is_refused_and_can_be_stored(tmp_path, part, name):
+    structure = Structure(NetworkConfig(nets={"sta": ("STA", dataclasses.replace(STAConfig.lite(), width=2))}))
+    shipped = {"frames": "efficientnet_lite0", "sound": "yamnet"}
+    encoders = {part: read_params(WEIGHTS / "encoders" / f"{name}.npz") for part, name in shipped.items()}
+    leaf = next(value for value in flatten(encoders[part]).values() if value.ndim == 4)
+    leaf.flat[-1] = np.nextafter(leaf.flat[-1], np.float32(9))  # a fine-tuned encoder differs by more than the last bit
+    variables = {**encoders, "nets": random_numbers(structure.shapes["nets"])}
+    with pytest.raises(WeightsError) as caught:
+        folder.write(tmp_path / "m", structure, variables, shared=shipped)
+    message = f"m: {part}: weights differ from the shipped {name}; store them: leave {part} out of shared"
+    assert str(caught.value).endswith(message) and not list(tmp_path.iterdir())
+    folder.write(tmp_path / "m", structure, variables, shared={p: n for p, n in shipped.items() if p != part})
+    assert (tmp_path / f"m/params/{part}.npz").is_file()
+
+
+def test_a_shared_encoder_of_another_kind_or_of_no_name_is_refused(tmp_path, structure, variables):
+    with pytest.raises(WeightsError, match="frames: weights differ from the shipped yamnet"):
+        folder.write(tmp_path / "m", structure, variables, shared={"frames": "yamnet"})
+    with pytest.raises(WeightsError, match=r"resnet\.npz: no such weight file"):
+        folder.write(tmp_path / "m", structure, variables, shared={"frames": "resnet"})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_is_replaced(written, structure):
     new = random_numbers(structure.shapes, seed=1)
     folder.write(written, structure, new)
@@ -128,6 +154,26 @@ def test_a_failed_write_leaves_the_old_model_and_nothing_else(written, structure
         folder.write(written, structure, random_numbers(structure.shapes, seed=1))
     jax.tree.map(np.testing.assert_array_equal, folder.read(written).variables, before)
     assert [path.name for path in written.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_end_between_the_two_renames_leaves_the_old_model_whole_beside(written, structure, monkeypatch, killed):
+    before, rename = folder.read(written).variables, os.replace
+
+    def ends(source, target):
+        if target == written:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", ends)
+    if killed:  # a killed process cleans nothing up
+        monkeypatch.setattr(shutil, "rmtree", lambda path, **_: None)
+    with pytest.raises(KeyboardInterrupt):
+        folder.write(written, structure, random_numbers(structure.shapes, seed=1))
+    assert not written.exists()
+    (old,) = written.parent.glob(".model.old.*")
+    jax.tree.map(np.testing.assert_array_equal, folder.read(old).variables, before)
+    assert len(list(written.parent.iterdir())) == 1 + killed
 
 
 def test_a_folder_of_other_things_is_never_replaced(tmp_path, structure, variables):

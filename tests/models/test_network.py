@@ -19,7 +19,7 @@ TINY = NetworkConfig(
     sound="tiny",
     size=64,
     nets={"sta": ("STA", STAConfig.tiny()), "seen": ("STA", dataclasses.replace(STAConfig.tiny(), use_sound=False))},
-    switch=SwitchConfig(deconv_channels=()),
+    switch=SwitchConfig.tiny(),
 )
 FRAGMENTS = Fragments.of(
     frames=[[[0, 1, 2], [3, 3, 4]], [[4, 2, 0], [1, 0, 3]], [[2, 4, 2], [0, 4, 1]]],
@@ -115,11 +115,11 @@ def test_initialise_is_a_function_of_the_seed():
         assert not np.any(first) or np.any(first != different)
 
 
-def test_a_network_listens_when_any_net_does_and_spans_what_all_look_at(structure):
-    assert structure.module.listens
-    assert structure.module.span().nodes == ((-1, 0, 1),)
-    deaf = dataclasses.replace(TINY, nets={"seen": TINY.nets["seen"]}, switch=None)
-    assert not Structure(deaf).module.listens
+def test_nets_say_what_the_engine_asks(structure):
+    listening = {name: config.use_sound for name, (_, config) in TINY.nets.items()}
+    for name, net in structure.module.nets.items():
+        assert net.listens == listening[name] and net.span.nodes == ((-1, 0, 1),)
+        assert net.output_size == (TINY.nets[name][1].output_size or (TINY.size, TINY.size))
 
 
 @pytest.mark.parametrize("config", [NetworkConfig(), TINY, dataclasses.replace(TINY, hop=0.1, size=128, switch=None)])
@@ -131,7 +131,7 @@ def test_config_survives_json(config):
 def test_named_sizes_are_the_settled_choices_of_the_paper():
     paper = STAConfig.paper()
     assert (paper.strides, paper.width, paper.switch_position, paper.fuse_spatial) == ((32, 16, 8), 32, "outside", False)
-    assert paper.use_temporal and paper.use_sound and paper.kl_normalise == "image"
+    assert paper.use_temporal and paper.use_sound
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,15 @@ def test_an_unknown_kind_or_field_is_one_line(change, message):
     with pytest.raises(ValueError) as caught:
         NetworkConfig.from_json({**TINY.to_json(), **change})
     assert str(caught.value) == message
+
+
+def test_named_sizes_of_the_switch_fit_their_encoders():
+    assert SwitchConfig() == SwitchConfig.paper() and SwitchConfig.paper().deconv_channels == (512, 512)
+    for config in (SwitchConfig.paper(), SwitchConfig.lite()):
+        deconv = Structure(NetworkConfig(switch=config)).shapes["switch"]["deconv"]["layers"]
+        kernels = [deconv[key]["kernel"].shape for key in sorted(deconv)]
+        assert len(kernels) == 3 and all(out in shape for out, shape in zip(config.deconv_channels, kernels[:2], strict=True))
+    assert "switch" in Structure(dataclasses.replace(TINY, switch=SwitchConfig.tiny())).shapes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from stajax.models.fixation import STAConfig
 from stajax.models.network import NetworkConfig, Structure
 from stajax.training.first_model import Trainer, distance
-from stajax.training.model_card import METRICS, write_card
+from stajax.training.first_model_card import METRICS, write_card
 from stajax.training.supervision import Examples, still
 
 
@@ -66,7 +66,8 @@ def test_distance_is_total_variation():
 def test_the_card_names_every_metric_and_number():
     rows = {"sta-lite": dict.fromkeys(METRICS, 0.123), "centre prior": dict.fromkeys(METRICS, 0.456)}
     sound = {"clips": 11, "true_silent": 0.02, "true_foreign": 0.01, "moving_frozen": 0.03}
-    sound |= {"half_right": 0.75, "half_shift": 0.03, "disc_right": 0.98, "disc_gain": 0.05}
+    sound |= {"half_right": 0.75, "half_shift": 0.03, "half_asked": 0.43}
+    sound |= {"disc_right": 0.98, "disc_gain": 0.05, "disc_asked": 0.42}
     card = write_card(rows, sound, training_clips=33, minutes=8, seed=0)
     assert all(name in card for name in METRICS.values()) and "0.123" in card and "75 %" in card and "33" in card
     assert "{" not in card

@@ -1,0 +1,46 @@
+"""Fusing the maps of several fixation nets: Eq. 21, its alternative Eq. 23, and what the release does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+
+def min_max(maps: jax.Array) -> jax.Array:
+    """Z: each map (..., h, w) to [0, 1] by its own minimum and maximum; a constant map becomes zeros."""
+    low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)
+    return jnp.where(high > low, (maps - low) / jnp.where(high > low, high - low, 1), 0)
+
+
+def _product_and_sum(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    product = min_max(maps[0])
+    for other in maps[1:]:
+        product = product * min_max(other)
+    return min_max(product), min_max(sum(maps[1:], start=maps[0]))
+
+
+def paper(maps: Sequence[jax.Array]) -> jax.Array:
+    """PF_final, Eq. 21: half the product of the normalised maps, half the sum of the maps as they are, both normalised."""
+    product, total = _product_and_sum(maps)
+    return product / 2 + total / 2
+
+
+def paper_agg(maps: Sequence[jax.Array]) -> jax.Array:
+    """PF_agg, Eq. 23: the two halves of Eq. 21 multiplied."""
+    product, total = _product_and_sum(maps)
+    return (product / 2) * (total / 2)
+
+
+def released_max(maps: Sequence[jax.Array]) -> jax.Array:
+    """The release's fusion: the pixelwise maximum of the normalised maps, normalised."""
+    return min_max(jnp.max(jnp.stack([min_max(x) for x in maps]), axis=0))
+
+
+FUSIONS = {"paper": paper, "paper_agg": paper_agg, "released_max": released_max}
+
+
+def fuse(maps: Sequence[jax.Array], how: str = "paper") -> jax.Array:
+    """Maps of several nets, each (B, h, w) in [0, 1], to one (B, h, w); a single net's maps stay as they are."""
+    return maps[0] if len(maps) == 1 else FUSIONS[how](maps)
