@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "--weights", default="sta-lite", metavar="W", help="a model that ships, or a model folder (default: sta-lite)"
     )
     predict.add_argument("--nets", type=_names, metavar="N,N", help="which nets of the model to run (default: all)")
+    predict.add_argument(
+        "--fusion",
+        choices=["paper", "paper_agg", "released_max"],
+        default="paper",
+        help="how the maps of several nets become one: Eq. 21, Eq. 23, the release's maximum (default: paper)",
+    )
     predict.add_argument("--size", type=_size, metavar="WxH", help="size of the maps (default: the net's output size)")
     predict.add_argument("--batch", type=_batch, default=16, metavar="N", help="frames per call, 1..1024 (default: 16)")
     predict.add_argument("--png", action="store_true", help="also write each map as a grey picture: DIR/<clip>/png/000000.png")
@@ -90,7 +96,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     jobs(arguments.clips, arguments.out)  # bad names fail before anything is loaded
     enable()
     try:
-        model = inference.load(arguments.weights, batch=arguments.batch, nets=arguments.nets)
+        model = inference.load(arguments.weights, batch=arguments.batch, nets=arguments.nets, fusion=arguments.fusion)
     except ValueError as error:
         return _complain(error, 2)
     printer = ProgressPrinter(batch=arguments.batch)

@@ -34,10 +34,10 @@ def prepared(tmp_path_factory):
         patch.setenv("STAJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
         load, loaded = inference.load, {}
 
-        def load_once(path, *, batch, nets):
-            key = (str(path), batch, tuple(nets or ()))
+        def load_once(path, *, batch, nets, fusion):
+            key = (str(path), batch, tuple(nets or ()), fusion)
             if key not in loaded:
-                loaded[key] = load(path, batch=batch, nets=nets)
+                loaded[key] = load(path, batch=batch, nets=nets, fusion=fusion)
             return loaded[key]
 
         patch.setattr(inference, "load", load_once, raising=False)

@@ -227,6 +227,7 @@ def _settings(model: Model, clip: Path, size: tuple[int, int] | None, weights: s
         "modified": stat.st_mtime,
         "model": model.name,
         "nets": list(model.engine.nets),
+        "fusion": model.engine.fusion,
         "size": list(size or reversed(model.output_size)),
         "weights": weights,
         "version": NUMERICS,

@@ -50,6 +50,7 @@ class Engine:
         if unknown := sorted(set(self.nets) - set(known)):
             raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(known)}")
         used = [network.nets[name] for name in self.nets]
+        self.fusion = fusion
         self.spans = {name: net.span for name, net in zip(self.nets, used, strict=True)}
         self.behind = max(span.behind for span in self.spans.values())
         self.ahead = max(span.ahead for span in self.spans.values())

@@ -103,7 +103,7 @@ class Encoders:
 
 
 def view(image: np.ndarray, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
-    """The part `box` (left, top, right, bottom) of an image squashed to a view, bilinear and antialiased like `media.squash`."""
+    """The part `box` (left, top, right, bottom) of an image squashed to a view, bilinear, antialiased, like `media.squash`."""
     return np.asarray(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
 
 
