@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--nets", type=_names, metavar="N,N", help="which nets of the model to run (default: all)")
     predict.add_argument(
         "--fusion",
-        choices=["paper", "paper_agg", "released_max"],
         default="paper",
-        help="how the maps of several nets become one: Eq. 21, Eq. 23, the release's maximum (default: paper)",
+        metavar="F",
+        help="how the maps of several nets become one: paper (Eq. 21, the default), paper_agg (Eq. 23), released_max",
     )
     predict.add_argument("--size", type=_size, metavar="WxH", help="size of the maps (default: the net's output size)")
     predict.add_argument("--batch", type=_batch, default=16, metavar="N", help="frames per call, 1..1024 (default: 16)")

@@ -187,7 +187,7 @@ def _predict(
         info = probe(job.clip)
         tell("start", 0, info.n_frames)
         with (
-            closing(model.shown(job.clip)) as items,
+            closing(model.shown(info)) as items,
             ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=not same) as writer,
         ):
             for frames, shown in enumerate(items, 1):

@@ -18,7 +18,6 @@ from stajax.models.fragments import Fragments
 from stajax.models.network import Network, Structure
 
 SOUND_GROUP = 4  # sound windows per call: 16 frames at 25 frames/s and a hop of 0.2 s need three or four
-_CPU_GROUP = 2  # frames at once inside a call on CPU: a pair's activations stay in its cache, 16 frames' do not
 
 
 class Engine:
@@ -62,12 +61,9 @@ class Engine:
         windows = -(-batch // self.sound_group) * self.sound_group  # at most one for each frame of a batch, in whole groups
         self.sound_rows = (self.rows // batch + 1) * windows
         self.variables = jax.device_put(variables)
-        group = batch if jax.default_backend() != "cpu" else _CPU_GROUP if batch % _CPU_GROUP == 0 else 1
 
         def encode_frames(variables, ring, views, row):
-            groups = views.reshape(batch // group, group, *views.shape[1:])
-            levels = jax.lax.map(lambda x: structure.apply(variables, Network.encode_frames, x), groups)
-            levels = jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), levels)
+            levels = structure.encode_frames(variables, views)
             return jax.tree.map(lambda r, x: jax.lax.dynamic_update_slice_in_dim(r, x, row, 0), ring, levels)
 
         def encode_audio(variables, ring, windows, row):

@@ -15,7 +15,7 @@ import numpy as np
 from stajax.inference.engine import Engine
 from stajax.inference.stream import Stream
 from stajax.layers.resize import resize
-from stajax.media import SAMPLE_RATE, MediaWarning, probe, read_frames, stream_sound
+from stajax.media import SAMPLE_RATE, MediaWarning, VideoInfo, probe, read_frames, stream_sound
 from stajax.models import folder
 
 BATCH = 16
@@ -80,8 +80,8 @@ class Model:
         if isinstance(clip, str | os.PathLike):
             if sound is not None:
                 raise ValueError("sound is given beside a file; a file brings its own")
-            fps = probe(clip).fps
-            pairs = [(item.time, item.map) for item in self.shown(clip)]
+            info = probe(clip)
+            fps, pairs = info.fps, [(item.time, item.map) for item in self.shown(info)]
             time = np.array([time for time, _ in pairs])
             maps = np.stack([saliency for _, saliency in pairs])
         else:
@@ -100,17 +100,19 @@ class Model:
         """A stream to push frames, and sound at `rate` Hz, into; see `Stream`."""
         return Stream(self.engine, fps=fps, sound=sound, rate=rate)
 
-    def shown(self, path: str | os.PathLike, *, max_side: int = 1280) -> Iterator[Shown]:
-        """Frames of the clip at `path`, at most `max_side` px, each with its map; bounded memory, one encoder pass a frame."""
-        info = probe(path, max_side=max_side)
+    def shown(self, clip: str | os.PathLike | VideoInfo, *, max_side: int = 1280) -> Iterator[Shown]:
+        """Frames of a clip, at most `max_side` px, each with its map; bounded memory, one encoder pass a frame.
+
+        clip: its path, or what `media.probe` found out about it (which has a `max_side` of its own).
+        """
+        info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
         if not info.has_sound and info.duration is not None and self.engine.listens:  # a picture lasts no time, and is silent
-            warnings.warn(f"{path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
-        stream = self.stream(fps=info.fps, sound=info.has_sound)
-        return _shown(stream, path, max_side)
+            warnings.warn(f"{info.path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
+        return _shown(self.stream(fps=info.fps, sound=info.has_sound), info)
 
 
-def _shown(stream: Stream, path: str | os.PathLike, max_side: int) -> Iterator[Shown]:
-    blocks = stream_sound(path) if stream.hears else iter(())
+def _shown(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
+    blocks = stream_sound(info.path) if stream.hears else iter(())
     reach = stream.engine.window / SAMPLE_RATE + stream.engine.hop  # how far ahead of a frame its sound may be needed
     images: deque[np.ndarray] = deque()
 
@@ -118,7 +120,7 @@ def _shown(stream: Stream, path: str | os.PathLike, max_side: int) -> Iterator[S
         for moment, saliency in zip(time, maps, strict=True):
             yield Shown(images.popleft(), float(moment), saliency)
 
-    with closing(read_frames(path, max_side=max_side)) as frames:
+    with closing(read_frames(info)) as frames:
         for image, time in frames:
             while not stream.sound.closed and stream.sound.end < time + reach:
                 block = next(blocks, None)

@@ -75,7 +75,7 @@ def probe(path, *, max_side: int = 1280) -> VideoInfo:
         )
 
 
-def read_frames(path, *, max_side: int = 1280, queue_size: int = 16) -> Iterator[Frame]:
+def read_frames(clip, *, max_side: int = 1280, queue_size: int = 16) -> Iterator[Frame]:
     """Frames of a clip in display orientation, decoded ahead by a thread.
 
     Times come from the file and rise strictly: a missing or backward one becomes the previous plus 1/fps. At most
@@ -83,15 +83,16 @@ def read_frames(path, *, max_side: int = 1280, queue_size: int = 16) -> Iterator
     A file that breaks in the middle gives what came before it and one MediaWarning.
 
     Args:
-        path: a local file in any container that FFmpeg reads.
-        max_side: longest side of the frames, in pixels; smaller ones are not enlarged.
+        clip: a local file in any container that FFmpeg reads, or what `probe` found out about it.
+        max_side: longest side of the frames, in pixels; smaller ones are not enlarged. A `VideoInfo` has its own.
         queue_size: frames that may be decoded ahead.
 
     Raises:
         MediaError: at once, as `probe`.
     """
-    info = probe(path, max_side=max_side)  # outside the generator, so that a bad file fails here and not at next()
-    return _warn_if_damaged(_ahead(lambda: _decode(info), queue_size), path)
+    # Outside the generator, so that a bad file fails here and not at next().
+    info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
+    return _warn_if_damaged(_ahead(lambda: _decode(info), queue_size), info.path)
 
 
 def squash(image: np.ndarray, size: int) -> np.ndarray:

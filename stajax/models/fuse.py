@@ -48,8 +48,8 @@ def sta_concat(s: jax.Array, a: jax.Array | None, v: jax.Array | None, switch: j
 def second_difference(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:
     """Initial kernel (3, 1, 1, C, C) of `TemporalConv`: v = 2 s_t - s_{t-1} - s_{t+1}, and a little noise.
 
-    Its product with s in the gate has the sign of motion energy whichever way things move. From a random kernel, whose
-    products cancel over directions, motion was not learned (`training/first_model.py`).
+    Its product with s in the gate has the sign of motion energy whichever way things move; from a random kernel, whose
+    products cancel over directions, motion was not learned.
     """
     identity = jnp.eye(shape[-1], dtype=dtype)[None, None]
     noise = nnx.initializers.variance_scaling(1e-3, "fan_in", "normal")(key, shape, dtype)

@@ -80,9 +80,7 @@ class Encoders:
         variables = jax.device_put({**self.variables, "nets": nets})
 
         def frames(views):
-            pairs = views.reshape(-1, 2, SIZE, SIZE, 3)  # two at a time stay in a CPU's cache
-            levels = jax.lax.map(lambda x: structure.apply(variables, Network.encode_frames, x), pairs)
-            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]).astype(jnp.float16), levels)
+            return jax.tree.map(lambda x: x.astype(jnp.float16), structure.encode_frames(variables, views))
 
         self._frames = jax.jit(frames)
         self._audio = jax.jit(lambda windows: structure.apply(variables, Network.encode_audio, windows))
