@@ -88,7 +88,8 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
     )
 
     images = [frame.image for frame in read_frames(clip)]
-    views = np.stack([squash(image, engine.size) for image in images[: engine.batch]])
+    (size,) = engine.sizes
+    views = np.stack([squash(image, size) for image in images[: engine.batch]])
     features, audio = engine.rings()
     windows = np.zeros((engine.sound_group, engine.window), np.float32)
     shape = (engine.batch, 1)
@@ -101,11 +102,11 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
 
     def encode():
         nonlocal features
-        features = jax.block_until_ready(engine.encode_frames(features, views, 0))
+        features = jax.block_until_ready(engine.encode_frames(features, {size: views}, 0))
 
     def listen():
         nonlocal audio
-        audio = jax.block_until_ready(engine.encode_audio(audio, windows, 0))
+        audio = jax.block_until_ready(engine.encode_audio(audio, {engine.window: windows}, 0))
 
     def heads():
         jax.block_until_ready(engine.predict(features, audio, fragments))
@@ -122,7 +123,7 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
     rows = [
         ("decode", decode_s),
         ("decode sound", _seconds(lambda: sum(len(x) for x in stream_sound(clip)), 2) / FRAMES),
-        ("squash to the net's view", _seconds(lambda: [squash(image, engine.size) for image in images[:100]], 3) / 100),
+        ("squash to the net's view", _seconds(lambda: [squash(image, size) for image in images[:100]], 3) / 100),
         ("frame encoder", _seconds(encode, 10) / engine.batch),
         ("sound encoder (5 windows a second)", _seconds(listen, 10) / engine.sound_group * windows_per_frame),
         ("heads", _seconds(heads, 10) / engine.batch),
@@ -148,7 +149,7 @@ def _end_to_end(weights: str, clip: Path, folder: Path) -> None:
         EfficientNetLite0.__call__ = plain
     per_frame = sum(counted) / count
 
-    structure, variables = model.folder.structure, engine.variables
+    structure, variables = model.members[0].structure, engine.variables[0]
     group = lambda x: structure.apply(variables, Network.encode_frames, x)  # noqa: E731
     pairs = views.reshape(-1, 2, *views.shape[1:])
     mapped, whole = jax.jit(lambda x: jax.lax.map(group, x)), jax.jit(group)
@@ -184,7 +185,7 @@ def _native_encoder(model):
 
     module = nnx.eval_shape(lambda: EfficientNetLite0(implementation="native", rngs=nnx.Rngs(0)))
     graphdef, _ = nnx.split(module)
-    variables = model.engine.variables["frames"]
+    variables = model.engine.variables[0]["frames"]
     call = jax.jit(lambda variables, x: nnx.merge(graphdef, variables)(x))
     call(variables, np.zeros((2, 256, 256, 3), np.uint8))
     return lambda x: call(variables, x)

@@ -19,7 +19,6 @@ from stajax.encoders.params import flatten
 from stajax.inference.outputs import ClipWriter, locked
 from stajax.inference.predict import Model
 from stajax.media import MediaError, MediaWarning, OutputError, probe
-from stajax.models.folder import ModelFolder
 
 NUMERICS = 1  # raise it when the same clip and weights would give other maps
 
@@ -137,7 +136,7 @@ def predict_clips(
     Raises:
         MediaError: an input does not exist. OutputError: results cannot be written (no space, no permission).
     """
-    summary, todo, weights = Summary(), jobs(inputs, out), _fingerprint(model.folder)
+    summary, todo, weights = Summary(), jobs(inputs, out), _fingerprint(model)
     for number, job in enumerate(todo, 1):
 
         def tell(kind: str, frames: int = 0, expected: int | None = None, message: str = "", _at=(job.clip, number)) -> None:
@@ -234,11 +233,13 @@ def _settings(model: Model, clip: Path, size: tuple[int, int] | None, weights: s
     }
 
 
-def _fingerprint(model: ModelFolder) -> str:
+def _fingerprint(model: Model) -> str:
     """Of structure and numbers; those of the encoders that are stored elsewhere count too."""
-    digest = hashlib.sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())
-    for key, array in sorted(flatten(model.variables).items()):
-        digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
+    digest = hashlib.sha256()
+    for member in model.members:
+        digest.update(json.dumps(member.config.to_json(), sort_keys=True).encode())
+        for key, array in sorted(flatten(member.variables).items()):
+            digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 

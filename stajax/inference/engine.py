@@ -1,12 +1,14 @@
-"""The compiled calls of a network at fixed shapes: encode into rings on the device, predict from the rings by index.
+"""The compiled calls of a model at fixed shapes: encode into rings on the device, predict from the rings by index.
 
 A ring holds the features of the last rows written; row i of the clip lives in ring row i modulo its length. Frames and sound
-vectors are written once and gathered as often as the nets like, and nothing ever recompiles.
+vectors are written once and gathered as often as the nets like, and nothing ever recompiles. A model of several networks has
+rings for each; their rows are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +25,15 @@ SOUND_GROUP = 4  # sound windows per call: 16 frames at 25 frames/s and a hop of
 class Engine:
     """Compiled once per model and batch size; `Stream`s share it, each with rings of its own.
 
-    batch: frames per encoder call and predictions per net call. nets: those to run, by default all of the network. fusion: how
+    networks: (structure, variables) of each network of the model; one without nets is an audio switch that decides for all.
+    batch: frames per encoder call and predictions per net call. nets: those to run, by default all of the model. fusion: how
     the maps of several become one, a name in `fusion.FUSIONS`. precision: of matrix products and convolutions; the default
     keeps float32 on accelerators, whose own default rounds to 8 or 10 bits and would drown what motion changes.
     """
 
     def __init__(
         self,
-        structure: Structure,
-        variables: dict,
+        networks: Sequence[tuple[Structure, dict]],
         *,
         batch: int = 16,
         nets: Sequence[str] | None = None,
@@ -42,36 +44,59 @@ class Engine:
             raise ValueError(f"a batch of {batch} frames; it must be a whole number of at least 1")
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
-        network: Network = structure.module
-        self.config = structure.config
-        known = self.config.nets  # in the order of config.json
-        self.nets = tuple([nets] if isinstance(nets, str) else nets or known)
-        if unknown := sorted(set(self.nets) - set(known)):
-            raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(known)}")
-        used = [network.nets[name] for name in self.nets]
+        self.nets = _choose(networks, nets)
+        networks = [(s, v) for s, v in networks if not s.config.nets or any(name in self.nets for name in s.config.nets)]
+        self.structures = structures = [structure for structure, _ in networks]
+        self.variables = jax.device_put([variables for _, variables in networks])
+        switches = [structure for structure in structures if not structure.config.nets]
+        if len(switches) > 1:
+            raise ValueError(f"{len(switches)} audio switches in this model; it can have one")
+        used = {name: net for s in structures for name, net in s.module.nets.items() if name in self.nets}
+        if unfit := [name for name, net in used.items() if net.predicts != "fixations"]:
+            raise ValueError(
+                f"{', '.join(unfit)} predicts classes, not fixations; for its maps see stajax.inference.class_maps"
+            )
         self.fusion = fusion
-        self.spans = {name: net.span for name, net in zip(self.nets, used, strict=True)}
+        self.spans = {name: used[name].span for name in self.nets}
         self.behind = max(span.behind for span in self.spans.values())
         self.ahead = max(span.ahead for span in self.spans.values())
-        self.listens = any(net.listens for net in used)
-        self.output_size = used[0].output_size
-        self.size, self.hop, self.window = self.config.size, self.config.hop, network.sound.window
+        self.listens = any(net.listens for net in used.values())
+        self.output_size = max((net.output_size for net in used.values()), key=lambda size: size[0] * size[1])
+        self.sizes = sorted({structure.config.size for structure in structures})
+        self.hop = min(structure.config.hop for structure in structures)
+        sounds = [structure.module.sound for structure in structures]
+        self.windows = sorted({sound.window for sound in sounds if sound is not None})  # samples
         self.batch, self.sound_group = batch, min(SOUND_GROUP, batch)
         self.rows = -(-(batch + self.behind + self.ahead) // batch) * batch
         windows = -(-batch // self.sound_group) * self.sound_group  # at most one for each frame of a batch, in whole groups
         self.sound_rows = (self.rows // batch + 1) * windows
-        self.variables = jax.device_put(variables)
 
-        def encode_frames(variables, ring, views, row):
-            levels = structure.encode_frames(variables, views)
-            return jax.tree.map(lambda r, x: jax.lax.dynamic_update_slice_in_dim(r, x, row, 0), ring, levels)
+        def encode_frames(variables, rings, views, row):
+            def write(structure, variables, ring):
+                features = structure.encode_frames(variables, views[structure.config.size])
+                return jax.tree.map(lambda r, x: jax.lax.dynamic_update_slice_in_dim(r, x, row, 0), ring, features)
 
-        def encode_audio(variables, ring, windows, row):
-            vectors = structure.apply(variables, Network.encode_audio, windows)
-            return jax.lax.dynamic_update_slice_in_dim(ring, vectors, row, 0)
+            return [write(*each) for each in zip(structures, variables, rings, strict=True)]
+
+        def encode_audio(variables, rings, windows, row):
+            def write(structure, variables, ring):
+                if ring is None:
+                    return None
+                vectors = structure.apply(variables, Network.encode_audio, windows[structure.module.sound.window])
+                return jax.lax.dynamic_update_slice_in_dim(ring, vectors, row, 0)
+
+            return [write(*each) for each in zip(structures, variables, rings, strict=True)]
 
         def predict(variables, features, audio, fragments):
-            logits, _ = structure.apply(variables, Network.__call__, features, audio, fragments)
+            every = list(zip(structures, variables, features, audio, strict=True))
+            for structure, numbers, seen, heard in every:
+                if not structure.config.nets and self.listens:
+                    phi = {n: structure.apply(numbers, Network.decide, seen, heard, own) for n, own in fragments.items()}
+                    fragments = {n: replace(own, switch=own.switch * phi[n]) for n, own in fragments.items()}
+            logits = {}
+            for structure, numbers, seen, heard in every:
+                own = {name: fragments[name] for name in structure.config.nets if name in fragments}
+                logits |= structure.apply(numbers, Network.__call__, seen, heard if self.listens else None, own)[0]
             maps = [jax.nn.sigmoid(logits[name][:, 0]) for name in self.nets]
             return fuse([resize(x[..., None], self.output_size)[..., 0] for x in maps], fusion)
 
@@ -79,23 +104,50 @@ class Engine:
         self._encode_frames = jax.jit(exactly(encode_frames), donate_argnums=1)
         self._encode_audio = jax.jit(exactly(encode_audio), donate_argnums=1)
         self._predict = jax.jit(exactly(predict))
-        views = jax.ShapeDtypeStruct((1, self.size, self.size, 3), jnp.uint8)
-        self._levels = jax.eval_shape(lambda v, x: structure.apply(v, Network.encode_frames, x), self.variables, views)
-        self._sound_features = network.sound.features
 
-    def rings(self) -> tuple[dict[str, jax.Array], jax.Array]:
-        """Empty rings: frame features {level: (rows, h, w, C)} and sound vectors (sound_rows, D)."""
-        features = {name: jnp.zeros((self.rows, *x.shape[1:]), x.dtype) for name, x in self._levels.items()}
-        return features, jnp.zeros((self.sound_rows, self._sound_features))
+    @property
+    def window(self) -> int:
+        """Samples at 16 kHz of the longest sound window, 0 if no network hears."""
+        return max(self.windows, default=0)
 
-    def encode_frames(self, ring: dict, views: np.ndarray, row: int) -> dict:
-        """Encode `views` (batch, size, size, 3) uint8 into ring rows row .. row + batch - 1; the old ring is given up."""
-        return self._encode_frames(self.variables, ring, views, row)
+    def rings(self) -> tuple[list[dict[str, jax.Array]], list[jax.Array | None]]:
+        """Empty rings of each network: frame features {name: (rows, h, w, C)} and sound vectors (sound_rows, D)."""
+        features, audio = [], []
+        for structure, variables in zip(self.structures, self.variables, strict=True):
+            size, sound = structure.config.size, structure.module.sound
+            view = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+            shapes = jax.eval_shape(lambda v, x, s=structure: s.apply(v, Network.encode_frames, x), variables, view)
+            features.append({name: jnp.zeros((self.rows, *x.shape[1:]), x.dtype) for name, x in shapes.items()})
+            audio.append(None if sound is None else jnp.zeros((self.sound_rows, sound.features)))
+        return features, audio
 
-    def encode_audio(self, ring: jax.Array, windows: np.ndarray, row: int) -> jax.Array:
-        """Encode `windows` (sound_group, window) float32 into ring rows row ..; the old ring is given up."""
-        return self._encode_audio(self.variables, ring, windows, row)
+    def encode_frames(self, rings: list, views: dict[int, np.ndarray], row: int) -> list:
+        """Encode `views`, of each of `sizes` (batch, size, size, 3) uint8, into ring rows row .. row + batch - 1.
 
-    def predict(self, features: dict, audio: jax.Array, fragments: dict[str, Fragments]) -> jax.Array:
+        The old rings are given up.
+        """
+        return self._encode_frames(self.variables, rings, views, row)
+
+    def encode_audio(self, rings: list, windows: dict[int, np.ndarray], row: int) -> list:
+        """Encode `windows`, of each of the engine's `windows` (sound_group, window) float32, into ring rows row ..
+
+        The old rings are given up.
+        """
+        return self._encode_audio(self.variables, rings, windows, row)
+
+    def predict(self, features: list, audio: list, fragments: dict[str, Fragments]) -> jax.Array:
         """Maps (batch, h, w) float32 in [0, 1], of all nets fused, computed asynchronously."""
-        return self._predict(self.variables, features, audio if self.listens else None, fragments)
+        return self._predict(self.variables, features, audio, fragments)
+
+
+def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | None) -> tuple[str, ...]:
+    """The nets to run, by default all, in the order of the model."""
+    known = [name for structure, _ in networks for name in structure.config.nets]
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise ValueError(f"several networks of this model have a net called {', '.join(twice)}")
+    chosen = tuple([nets] if isinstance(nets, str) else nets or known)
+    if not chosen:
+        raise ValueError("this model is an audio switch alone; it predicts no fixations")
+    if unknown := sorted(set(chosen) - set(known)):
+        raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(known)}")
+    return chosen

@@ -41,16 +41,10 @@ class Shown(NamedTuple):
 class Model:
     """A trained model, ready to predict. Made by `load`."""
 
-    folder: folder.ModelFolder
+    name: str
+    model_card: str
+    members: tuple[folder.ModelFolder, ...]  # its networks, one for most models
     engine: Engine
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def model_card(self) -> str:
-        return self.folder.model_card
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -156,5 +150,7 @@ def load(
     Raises:
         WeightsError: no such model, or weights that do not fit. ValueError: an unknown net or fusion, a bad batch.
     """
-    read = folder.read(name_or_path)
-    return Model(folder=read, engine=Engine(read.structure, read.variables, batch=batch, nets=nets, fusion=fusion))
+    members = folder.members(name_or_path)
+    engine = Engine([(m.structure, m.variables) for m in members], batch=batch, nets=nets, fusion=fusion)
+    name, card = folder.name_and_card(name_or_path)
+    return Model(name=name, model_card=card, members=tuple(members), engine=engine)

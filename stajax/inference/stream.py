@@ -31,7 +31,10 @@ class Maps(NamedTuple):
 
 
 class SoundBuffer:
-    """The stretch of a sound that windows may still be cut from. Samples are mono 16 kHz, sample 0 at time 0."""
+    """The stretch of a sound that windows may still be cut from. Samples are mono 16 kHz, sample 0 at time 0.
+
+    window: samples of the longest window.
+    """
 
     def __init__(self, window: int):
         self.window = window
@@ -51,11 +54,12 @@ class SoundBuffer:
         """Whether the window around `centre` seconds can be cut; at the end of the sound it is filled with silence."""
         return self.closed or self.end >= centre + self.window / SAMPLE_RATE / 2
 
-    def cut(self, centres: Sequence[float]) -> np.ndarray:
-        """Windows (A, window) around ascending `centres`; what lies before the first one's window is forgotten."""
+    def cut(self, centres: Sequence[float], windows: Sequence[int]) -> dict[int, np.ndarray]:
+        """{window: (A, window)} around ascending `centres`; what lies before the longest first window is forgotten."""
         keep = max(0, round(min(centres) * SAMPLE_RATE) - self.window // 2 - self.first)
         self.samples, self.first = self.samples[keep:], self.first + min(keep, len(self.samples))
-        return cut_windows(self.samples, np.asarray(centres) - self.first / SAMPLE_RATE, self.window)
+        relative = np.asarray(centres) - self.first / SAMPLE_RATE
+        return {window: cut_windows(self.samples, relative, window) for window in windows}
 
 
 class Stream:
@@ -81,7 +85,7 @@ class Stream:
         self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
         self._features, self._audio = engine.rings()
-        self._waiting: deque[tuple[float, np.ndarray]] = deque()  # frames not yet encoded: (time, view)
+        self._waiting: deque[tuple[float, dict[int, np.ndarray]]] = deque()  # frames not yet encoded: time, views by size
         self._encoded = self._predicted = 0  # frame numbers
         self._last_time = -1 / fps
         self._times = np.zeros(engine.rows)  # of the frames in the ring: seconds, row in the sound ring, φ
@@ -120,7 +124,7 @@ class Stream:
             if not self._last_time < time < math.inf:
                 raise ValueError(f"frame times must ascend: {time} s after {self._last_time} s")
             # A copy: a frame of the net's own size comes back as it is, and cameras reuse their buffers.
-            self._waiting.append((time, np.array(squash(frame, self.engine.size))))
+            self._waiting.append((time, {size: np.array(squash(frame, size)) for size in self.engine.sizes}))
             self._last_time = time
             self._advance()
         self._advance()
@@ -167,11 +171,9 @@ class Stream:
         """Encode one batch of waiting frames, then predict every frame whose neighbours are there."""
         engine = self.engine
         count = min(engine.batch, len(self._waiting))
-        views = np.empty((engine.batch, engine.size, engine.size, 3), np.uint8)
-        times = np.empty(count)
-        for index in range(count):
-            times[index], views[index] = self._waiting.popleft()
-        views[count:] = views[count - 1]
+        times, given = zip(*(self._waiting.popleft() for _ in range(count)), strict=True)
+        given += given[-1:] * (engine.batch - count)
+        views = {size: np.stack([view[size] for view in given]) for size in engine.sizes}
         first = self._encoded % engine.rows
         self._features = engine.encode_frames(self._features, views, first)
         self._times[first : first + count] = times
@@ -189,10 +191,11 @@ class Stream:
         new = [number for number in dict.fromkeys(numbers) if number not in heard]
         for start in range(0, len(new), engine.sound_group):
             group = new[start : start + engine.sound_group]
-            windows = np.zeros((engine.sound_group, engine.window), np.float32)
-            windows[: len(group)] = self.sound.cut([number * engine.hop for number in group])
+            cut = self.sound.cut([number * engine.hop for number in group], engine.windows)
+            missing = ((0, engine.sound_group - len(group)), (0, 0))
+            windows = {window: np.pad(samples, missing) for window, samples in cut.items()}
             self._audio = engine.encode_audio(self._audio, windows, self._next_sound_row)
-            loud = np.abs(windows).max(axis=1) >= SILENCE
+            loud = np.abs(cut[engine.window]).max(axis=1) >= SILENCE
             heard |= {number: (self._next_sound_row + k, bool(loud[k])) for k, number in enumerate(group)}
             self._next_sound_row = (self._next_sound_row + engine.sound_group) % engine.sound_rows
             self.windows_encoded += len(group)

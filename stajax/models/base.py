@@ -11,11 +11,17 @@ from stajax.models.fragments import Fragments, Span
 
 class Net(Protocol):
     span: Span  # the frames it looks at, around its target
+    predicts: str  # "fixations", or "classes"
     listens: bool  # whether it uses the sound
     output_size: tuple[int, int]  # (H, W) of its maps
+    levels: tuple[str, ...]  # the encoder's levels that it gathers from
+
+    def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """What it makes of each frame by itself, from the encoder's levels (F, h, w, C): features to gather from, and aux."""
+        ...
 
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Levels (F, h, w, C), sound vectors (A, D) or None -> logits (B, nodes, H, W), the target's node first, and aux."""
+        """Levels and `heads`, sound vectors (A, D) or None -> logits, the target's first, and aux."""
         ...

@@ -51,7 +51,7 @@ class STAConfig:
 class STA(nnx.Module):
     """Fixation maps from spatial, temporal and sound features. Reads features by index; see `Fragments`."""
 
-    span = STA_SPAN
+    span, predicts = STA_SPAN, "fixations"
 
     def __init__(self, config: STAConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
         channels = dict(zip(frames.strides, frames.channels, strict=True))
@@ -74,6 +74,10 @@ class STA(nnx.Module):
             self.output_size,
             rngs=rngs,
         )
+
+    def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Nothing: the gates want the levels themselves."""
+        return {}, {}
 
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments

@@ -3,6 +3,9 @@
 Encoder weights that are as they came are stored once, in `stajax/weights/encoders/`, and a folder refers to them as
 ``shared:NAME``; an encoder that was fine-tuned lies in the folder's own `params/`. A name such as ``sta-lite`` means the
 folder of that name in `stajax/weights/`. A net without weights is an error, never random weights.
+
+Nets that see pictures of different sizes, or that have encoders of their own, are networks of their own. A folder whose
+`config.json` lists `members` holds such networks as folders inside it, to be used together.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -40,8 +43,7 @@ class ModelFolder:
 
     @property
     def model_card(self) -> str:
-        card = self.path / "model_card.md"
-        return card.read_text(encoding="utf-8") if card.is_file() else ""
+        return name_and_card(self.path)[1]
 
 
 def shipped() -> list[str]:
@@ -63,16 +65,63 @@ def find(name_or_path: str | os.PathLike) -> Path:
     raise WeightsError(f"{name_or_path}: no such model folder, nor a model that ships ({', '.join(shipped()) or 'none'})")
 
 
-def read(name_or_path: str | os.PathLike) -> ModelFolder:
-    """Read a model folder, by path or by the name of one that ships. Raises WeightsError, one line, when it does not fit."""
+def members(name_or_path: str | os.PathLike) -> list[ModelFolder]:
+    """Read all networks of a model: those that it lists as `members`, or the one that it is. Raises WeightsError."""
     path = find(name_or_path)
+    config = _config(path)
+    if "members" not in config:
+        return [read(path)]
+    names = config["members"]
+    if not (isinstance(names, list) and names and all(isinstance(name, str) and Path(name).name == name for name in names)):
+        raise WeightsError(f"{path / 'config.json'}: members must list the folders inside this one, not {names!r}")
+    return [read(path / name) for name in names]
+
+
+def name_and_card(name_or_path: str | os.PathLike) -> tuple[str, str]:
+    """A model's name and its `model_card.md`, "" if it has none. Raises WeightsError."""
+    path = find(name_or_path)
+    card = path / "model_card.md"
+    return _config(path).get("name", path.name), card.read_text(encoding="utf-8") if card.is_file() else ""
+
+
+def write_members(path: str | os.PathLike, names: Sequence[str], *, name: str | None = None, model_card: str = "") -> None:
+    """Make a folder, in which the folders `names` lie already, a model of these members."""
+    path = Path(path)
+    config = {"format": FORMAT, "stajax": version("stajax"), "name": name or path.name, "members": list(names)}
+    (path / "model_card.md").write_text(model_card, encoding="utf-8")
+    (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _config(path: Path) -> dict:
+    """`config.json` of a folder, as far as all folders have it in common. Raises WeightsError."""
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         if config["format"] != FORMAT:
             raise WeightsError(f"{path}: model format {config['format']}; this version of stajax reads format {FORMAT}")
+        return config
+    except WeightsError:
+        raise
+    except KeyError as error:
+        raise WeightsError(f"{path / 'config.json'}: {error} is missing; a net without weights cannot be used") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path / 'config.json'}: {error}") from None
+
+
+def read(name_or_path: str | os.PathLike) -> ModelFolder:
+    """Read a model folder, by path or by the name of one that ships. Raises WeightsError, one line, when it does not fit."""
+    path = find(name_or_path)
+    config = _config(path)
+    if "members" in config:
+        raise WeightsError(
+            f"{path}: holds several networks ({', '.join(map(str, config['members']))}); name one of its folders"
+        )
+    if "encoder" in config:
+        raise WeightsError(f"{path}: holds the encoder {config['encoder']} and no net; train one on it, or convert a net")
+    try:
         structure = Structure(NetworkConfig.from_json(config["network"]))
         places = config["params"]
-        found = {part: read_params(_place(path, places[part])) for part in ("frames", "sound")}
+        parts = ["frames", *(["sound"] if structure.config.sound else [])]
+        found = {part: read_params(_place(path, places[part])) for part in parts}
         found["nets"] = {name: read_params(_place(path, places["nets"][name])) for name in structure.config.nets}
         if structure.config.switch:
             found["switch"] = read_params(_place(path, places["switch"]))
@@ -101,6 +150,7 @@ def write(
     model_card: str = "",
     classes: Mapping[str, tuple[str, ...]] | None = None,
     shared: Mapping[str, str] | None = None,
+    dtype: str = "float16",
 ) -> None:
     """Write a model folder; a model that is there is replaced. What lies at `path` is at all times whole or absent.
 
@@ -109,6 +159,7 @@ def write(
     it back. A run that is killed may also leave a ``.NAME.*`` that nothing reads.
 
     shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}; the others are stored.
+    dtype: of the stored numbers; "float32" keeps them exactly, at twice the size.
 
     Raises WeightsError when `variables` do not fit `structure`, when an encoder in `shared` is not the one that ships, or when
     something else than a model is there.
@@ -124,7 +175,8 @@ def write(
                 f"{path}: {part}: weights differ from the shipped {shared[part]}; store them: leave {part} out of shared"
             )
     places: dict = {part: f"shared:{shared[part]}" if part in shared else f"params/{part}.npz" for part in parts}
-    places["nets"] = {net: f"params/nets/{net}.npz" for net in variables["nets"]}
+    nets = variables.get("nets", {})
+    places["nets"] = {net: f"params/nets/{net}.npz" for net in nets}
     config = {
         "format": FORMAT,
         "stajax": version("stajax"),  # `stajax.__version__` would import the top of the house
@@ -138,9 +190,9 @@ def write(
     try:
         for part, place in places.items():
             if part != "nets" and not place.startswith("shared:"):
-                write_params(temporary / place, parts[part])
+                write_params(temporary / place, parts[part], dtype=dtype)
         for net, place in places["nets"].items():
-            write_params(temporary / place, variables["nets"][net])
+            write_params(temporary / place, nets[net], dtype=dtype)
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (temporary / "model_card.md").write_text(model_card, encoding="utf-8")
         os.chmod(temporary, 0o755)

@@ -1,7 +1,8 @@
 """A network: encoders and the nets that read them, as three calls (encode frames, encode sound, predict).
 
-Nets that share an encoder share its pass. Networks are used functionally: `Structure` is one without its numbers, made without
-computing anything; its `initialise` gives random variables, its `apply` calls a method on plain nested dicts of arrays.
+Nets that share an encoder share its pass, and what a net makes of each frame by itself (`heads`) is made in that pass too.
+Networks are used functionally: `Structure` is one without its numbers, made without computing anything; its `initialise` gives
+random variables, its `apply` calls a method on plain nested dicts of arrays.
 """
 
 from __future__ import annotations
@@ -17,46 +18,76 @@ from flax import nnx
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
 from stajax.models.fixation import STA, STAConfig
 from stajax.models.fragments import Fragments
+from stajax.models.released import classifiers, company, sta, staplus
+from stajax.models.released.base import ReleasedConfig
+from stajax.models.released.switch import ReleasedSwitch, ReleasedSwitchConfig
 from stajax.models.switch import AudioSwitch, SwitchConfig
 
-# kind of net in config.json -> (class, its config class)
-NETS: dict[str, tuple[type, type]] = {"STA": (STA, STAConfig)}
+# kind in config.json -> (class, its config class)
+NETS: dict[str, tuple[type, type]] = {
+    "STA": (STA, STAConfig),
+    "released.S": (classifiers.S, ReleasedConfig),
+    "released.SA": (classifiers.SA, ReleasedConfig),
+    "released.ST": (classifiers.ST, ReleasedConfig),
+    "released.S+": (company.SPlus, ReleasedConfig),
+    "released.SA+": (company.SAPlus, ReleasedConfig),
+    "released.ST+": (company.STPlus, ReleasedConfig),
+    "released.STA": (sta.STA, ReleasedConfig),
+    "released.STA2021": (sta.STA2021, ReleasedConfig),
+    "released.STA+": (staplus.STAPlus, ReleasedConfig),
+}
+SWITCHES: dict[str, tuple[type, type]] = {
+    "AudioSwitch": (AudioSwitch, SwitchConfig),
+    "released": (ReleasedSwitch, ReleasedSwitchConfig),
+}
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """What `config.json` holds of the structure. Frozen, plain values only.
 
-    frames, sound: names in `encoders`. size: side of the views in pixels. hop: seconds between sound windows, which frames
-    share. nets: name -> (kind, config). switch: config of a trained audio switch, None for φ = 1 wherever there is sound.
+    frames, sound: names in `encoders`; sound None is a network that never listens. size: side of the views in pixels. hop:
+    seconds between sound windows, which frames share. nets: name -> (kind, config). switch: config of a trained audio switch,
+    None for φ = 1 wherever there is sound. A network without nets is a switch that others use.
     """
 
     frames: str = "efficientnet_lite0"
-    sound: str = "yamnet"
+    sound: str | None = "yamnet"
     size: int = 256
     hop: float = 0.2
     nets: Mapping[str, tuple[str, Any]] = field(default_factory=lambda: {"sta": ("STA", STAConfig.lite())})
-    switch: SwitchConfig | None = None
+    switch: SwitchConfig | ReleasedSwitchConfig | None = None
 
     def to_json(self) -> dict:
         nets = {name: {"kind": kind, **dataclasses.asdict(config)} for name, (kind, config) in self.nets.items()}
-        switch = None if self.switch is None else dataclasses.asdict(self.switch)
+        switch = None
+        if self.switch is not None:
+            kind = next(kind for kind, (_, config) in SWITCHES.items() if isinstance(self.switch, config))
+            switch = {"kind": kind, **dataclasses.asdict(self.switch)}
         return {**{k: getattr(self, k) for k in ("frames", "sound", "size", "hop")}, "nets": nets, "switch": switch}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> NetworkConfig:
         """Inverse of `to_json`. Raises ValueError, one line, for a kind or field that this version does not know."""
-        values, nets = dict(values), {}
-        if not values.get("nets"):
+        values = dict(values)
+        if not values.get("nets") and not values.get("switch"):
             raise ValueError("a network without nets predicts nothing; name at least one under 'nets'")
-        for name, entry in values.pop("nets").items():
-            entry = dict(entry)
-            kind = entry.pop("kind", None)
-            if kind not in NETS:
-                raise ValueError(f"net {name!r} is of the unknown kind {kind!r}; known: {', '.join(NETS)}")
-            nets[name] = (kind, _plain(NETS[kind][1], entry))
+        nets = {name: _of_kind(entry, NETS, f"net {name!r}") for name, entry in values.pop("nets").items()}
+        if "switch" in nets:
+            raise ValueError("a net cannot be called 'switch'; that is the audio switch's name")
         switch = values.pop("switch", None)
-        return _plain(cls, {**values, "nets": nets, "switch": None if switch is None else _plain(SwitchConfig, switch)})
+        if switch is not None:
+            _, switch = _of_kind({"kind": "AudioSwitch", **switch}, SWITCHES, "the switch")
+        return _plain(cls, {**values, "nets": nets, "switch": switch})
+
+
+def _of_kind(entry: Mapping[str, Any], kinds: Mapping[str, tuple[type, type]], what: str) -> tuple[str, Any]:
+    """kind and config of an entry in config.json."""
+    entry = dict(entry)
+    kind = entry.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(f"{what} is of the unknown kind {kind!r}; known: {', '.join(kinds)}")
+    return kind, _plain(kinds[kind][1], entry)
 
 
 def _plain(cls: type, values: Mapping[str, Any]):
@@ -73,15 +104,27 @@ class Network(nnx.Module):
     def __init__(self, config: NetworkConfig, *, rngs: nnx.Rngs):
         self.config = config
         self.frames = constructor(config.frames, FRAME_ENCODERS)(size=config.size, rngs=rngs)
-        self.sound = constructor(config.sound, SOUND_ENCODERS)(rngs=rngs)
+        self.sound = constructor(config.sound, SOUND_ENCODERS)(rngs=rngs) if config.sound else None
         self.nets = nnx.Dict(
             {name: NETS[kind][0](net, self.frames, self.sound, rngs=rngs) for name, (kind, net) in config.nets.items()}
         )
-        self.switch = AudioSwitch(config.switch, self.frames, self.sound, rngs=rngs) if config.switch else None
+        switch = next((net for net, kind in SWITCHES.values() if isinstance(config.switch, kind)), None)
+        self.switch = switch(config.switch, self.frames, self.sound, rngs=rngs) if switch else None
 
     def encode_frames(self, views: jax.Array) -> dict[str, jax.Array]:
-        """`views` (F, size, size, 3) uint8 RGB -> levels (F, h, w, C). Each distinct view comes here once."""
-        return self.frames(views)
+        """`views` (F, size, size, 3) uint8 RGB -> features, F rows each: the encoder's levels that nets read, ``stride8`` and
+        so on (F, h, w, C), and what nets made of each frame, ``NET.x``. Each distinct view comes here once.
+        """
+        return self.read_levels(self.frames(views))
+
+    def read_levels(self, levels: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The features of `encode_frames` from the encoder's levels."""
+        readers = {**self.nets, **({"switch": self.switch} if self.switch is not None else {})}
+        kept = {name: levels[name] for reader in readers.values() for name in reader.levels}
+        for name, reader in readers.items():
+            heads, _ = reader.heads(levels)
+            kept |= {f"{name}.{key}": value for key, value in heads.items()}
+        return kept
 
     def encode_audio(self, windows: jax.Array) -> jax.Array:
         """`windows` (A, window) float32 at 16 kHz -> (A, D)."""
@@ -90,14 +133,24 @@ class Network(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Mapping[str, Fragments]
     ) -> tuple[dict[str, jax.Array], dict[str, dict]]:
-        """Logits (B, nodes, H, W) and aux of every net named in `fragments`."""
-        logits, aux = {}, {}
+        """The prediction, such as logits (B, nodes, H, W), and aux of every net named in `fragments`."""
+        predictions, aux = {}, {}
         for name, net_fragments in fragments.items():
             if self.switch is not None and audio is not None:
-                phi, _ = self.switch(features, audio, net_fragments)
+                phi = self.decide(features, audio, net_fragments)
                 net_fragments = dataclasses.replace(net_fragments, switch=net_fragments.switch * phi)
-            logits[name], aux[name] = self.nets[name](features, audio, net_fragments)
-        return logits, aux
+            predictions[name], aux[name] = self.nets[name](_own(features, name), audio, net_fragments)
+        return predictions, aux
+
+    def decide(self, features: dict[str, jax.Array], audio: jax.Array, fragments: Fragments) -> jax.Array:
+        """φ (B, nodes) of the network's audio switch: 1 where the sound belongs to the picture, else 0."""
+        return self.switch(_own(features, "switch"), audio, fragments)[0]
+
+
+def _own(features: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
+    """The encoder's levels and what the reader `name` made of each frame, by its own names for it."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): x for key, x in features.items() if "." not in key or key.startswith(prefix)}
 
 
 _CPU_GROUP = 2  # views at once inside a call on CPU: a pair's activations stay in its cache, 16 views' do not

@@ -48,16 +48,20 @@ class AudioSwitch(nnx.Module):
         c = dict(zip(frames.strides, frames.channels, strict=True))[config.stride]
         side = -(-frames.size // config.stride)
         self.config = config
-        self.level = level(config.stride)
+        self.levels = (level(config.stride),)
         self.deconv = DeConv(sound.features, (*config.deconv_channels, c), side, rngs=rngs)
         self.classifier = Conv(2 * c, 2, (1, 1), rngs=rngs)
+
+    def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Nothing: the gate wants the level itself."""
+        return {}, {}
 
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """-> φ (B, nodes) float32 of 0 and 1; aux {"logits": (B, nodes, 2), "maps": (B * nodes, h, w, 2)}."""
         batch, nodes, _ = fragments.frames.shape
-        s = features[self.level][fragments.frames[..., 1].reshape(-1)]
+        s = features[self.levels[0]][fragments.frames[..., 1].reshape(-1)]
         maps = self.classifier(sa_fuse(s, self.deconv(audio[fragments.audio.reshape(-1)])))
         logits = maps.mean((1, 2)).reshape(batch, nodes, 2)
         threshold = logits[..., 0] if self.config.decision == "argmax" else 0.0

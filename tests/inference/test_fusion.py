@@ -34,7 +34,7 @@ def test_two_nets_share_one_encoder_pass_and_are_fused():
     frames = np.random.default_rng(1).integers(0, 256, (5, 64, 64, 3), np.uint8)
 
     def maps(**options):
-        engine, calls = Engine(structure, variables, batch=4, **options), []
+        engine, calls = Engine([(structure, variables)], batch=4, **options), []
         encode = engine.encode_frames
         engine.encode_frames = lambda *args: calls.append(1) or encode(*args)
         stream = Stream(engine)
@@ -47,6 +47,6 @@ def test_two_nets_share_one_encoder_pass_and_are_fused():
     one, other = maps(nets="sta"), resize(maps(nets=["other"])[..., None], (16, 16))[..., 0]
     np.testing.assert_allclose(maps(), fuse([jnp.asarray(one), jnp.asarray(other)], "paper"), atol=1e-5)
     with pytest.raises(ValueError, match="unknown fusion 'mean'; known: paper"):
-        Engine(structure, variables, fusion="mean")
+        Engine([(structure, variables)], fusion="mean")
     with pytest.raises(ValueError, match="no net nothing in this model; it has sta, other"):
-        Engine(structure, variables, nets=["nothing"])
+        Engine([(structure, variables)], nets=["nothing"])

@@ -30,7 +30,7 @@ def engines(structure):
 
     def engine(batch):
         if batch not in made:
-            made[batch] = Engine(structure, variables(structure), batch=batch)
+            made[batch] = Engine([(structure, variables(structure))], batch=batch)
         return made[batch]
 
     return engine
@@ -197,18 +197,20 @@ def test_a_net_of_several_nodes_gets_each_nodes_own_frames_and_sound(structure):
     """STA+ looks at three triplets: rows and switches against the definition, at every batch size, by values in the rings."""
     span = Span(((-1, 0, 1), (-4, -3, -2), (2, 3, 4)))
     for batch in (1, 3, 16):
-        engine, seen = Engine(structure, variables(structure), batch=batch), []
+        engine, seen = Engine([(structure, variables(structure))], batch=batch), []
         engine.spans, engine.behind, engine.ahead = {"sta": span}, span.behind, span.ahead
         engine.rows = -(-(batch + 8) // batch) * batch
         engine.sound_rows = (engine.rows // batch + 1) * -(-batch // engine.sound_group) * engine.sound_group
         frames, sounds = np.full(engine.rows, -1), np.full(engine.sound_rows, np.nan)
         views = {FRAMES[k].tobytes(): k for k in range(N)}
 
-        def encode(ring, given, row, frames=frames, views=views):
+        def encode(ring, views_by_size, row, frames=frames, views=views):
+            given = views_by_size[64]
             frames[row : row + len(given)] = [views[view.tobytes()] for view in given]
             return ring
 
-        def listen(ring, windows, row, sounds=sounds):
+        def listen(ring, windows_by_length, row, sounds=sounds):
+            windows = windows_by_length[1600]
             sounds[row : row + len(windows)] = windows[:, 800]
             return ring
 
@@ -254,7 +256,7 @@ def test_a_net_without_sound_takes_it_and_keeps_none():
         nets={"sta": ("STA", STAConfig(width=4, deconv_channels=(), output_size=(16, 16), use_sound=False))},
     )
     structure = Structure(deaf)
-    engine = Engine(structure, variables(structure), batch=5)
+    engine = Engine([(structure, variables(structure))], batch=5)
     time, maps, stream = stream_all(engine, 12)
     assert len(time) == 12 and stream.windows_encoded == 0 and not len(stream.sound.samples)
     assert np.array_equal(maps, stream_all(engine, 12, sound=None)[1])
@@ -282,8 +284,8 @@ def test_streams_of_one_engine_do_not_mix(engines):
 def test_each_frame_and_each_window_is_encoded_once(engines, monkeypatch):
     engine, views, windows = engines(5), [], []
     encode_frames, encode_audio = engine.encode_frames, engine.encode_audio
-    monkeypatch.setattr(engine, "encode_frames", lambda ring, x, row: (views.append(x), encode_frames(ring, x, row))[1])
-    monkeypatch.setattr(engine, "encode_audio", lambda ring, x, row: (windows.append(x), encode_audio(ring, x, row))[1])
+    monkeypatch.setattr(engine, "encode_frames", lambda ring, x, row: (views.append(x[64]), encode_frames(ring, x, row))[1])
+    monkeypatch.setattr(engine, "encode_audio", lambda ring, x, row: (windows.append(x[1600]), encode_audio(ring, x, row))[1])
     count = 23
     stream = stream_all(engine, count)[2]
     assert len(views) == -(-count // 5) and {len(x) for x in views} == {5}
@@ -397,9 +399,9 @@ def test_a_finished_stream_takes_nothing(engines):
 def test_bad_engines_and_rates_are_refused(structure, engines):
     numbers = variables(structure)
     with pytest.raises(ValueError, match="at least 1"):
-        Engine(structure, numbers, batch=0)
+        Engine([(structure, numbers)], batch=0)
     with pytest.raises(ValueError, match="no net ghost in this model; it has sta"):
-        Engine(structure, numbers, nets=["ghost"])
+        Engine([(structure, numbers)], nets=["ghost"])
     for fps in (0, -25, float("nan")):
         with pytest.raises(ValueError, match="must be positive"):
             Stream(engines(5), fps=fps)

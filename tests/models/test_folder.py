@@ -144,7 +144,7 @@ def test_a_failed_write_leaves_the_old_model_and_nothing_else(written, structure
     before = folder.read(written).variables
     calls = []
 
-    def fails(path, tree):
+    def fails(path, tree, dtype):
         calls.append(path)
         if len(calls) == 3:
             raise failure

@@ -11,7 +11,7 @@ from restatement import switch_logits
 
 from stajax.models.fixation import STAConfig
 from stajax.models.fragments import Fragments
-from stajax.models.network import Network, NetworkConfig, Structure
+from stajax.models.network import NETS, SWITCHES, Network, NetworkConfig, Structure
 from stajax.models.switch import AudioSwitch, SwitchConfig
 
 TINY = NetworkConfig(
@@ -137,11 +137,13 @@ def test_named_sizes_are_the_settled_choices_of_the_paper():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"nets": {"x": {"kind": "SAT"}}}, "net 'x' is of the unknown kind 'SAT'; known: STA"),
-        ({"nets": {"x": {}}}, "net 'x' is of the unknown kind None; known: STA"),
+        ({"nets": {"x": {"kind": "SAT"}}}, f"net 'x' is of the unknown kind 'SAT'; known: {', '.join(NETS)}"),
+        ({"nets": {"x": {}}}, f"net 'x' is of the unknown kind None; known: {', '.join(NETS)}"),
         ({"nets": {"x": {"kind": "STA", "depth": 3, "a": 1}}}, "STAConfig has no field a, depth; written by a newer version?"),
         ({"switch": {"gain": 1}}, "SwitchConfig has no field gain; written by a newer version?"),
-        ({"nets": {}}, "a network without nets predicts nothing; name at least one under 'nets'"),
+        ({"nets": {}, "switch": None}, "a network without nets predicts nothing; name at least one under 'nets'"),
+        ({"nets": {"switch": {"kind": "STA"}}}, "a net cannot be called 'switch'; that is the audio switch's name"),
+        ({"switch": {"kind": "dip"}}, f"the switch is of the unknown kind 'dip'; known: {', '.join(SWITCHES)}"),
         ({"fps": 25}, "NetworkConfig has no field fps; written by a newer version?"),
     ],
 )
