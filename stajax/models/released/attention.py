@@ -42,9 +42,10 @@ class PairAttention(nnx.Module):
         self.exemplar = Conv(channels, channels // 2, (1, 1), rngs=rngs)
         self.query = Conv(channels, channels // 2, (1, 1), rngs=rngs)
 
-    def __call__(self, exemplar: jax.Array, query: jax.Array, gate: Conv) -> jax.Array:
-        """(B, h, w, C) each -> (B, h, w, C) at the exemplar's positions."""
+    def __call__(self, exemplar: jax.Array, query: jax.Array, gate: Conv) -> tuple[jax.Array, jax.Array]:
+        """(B, h, w, C) each -> (B, h, w, C) at the exemplar's positions, and the gate before its sigmoid."""
         affinity = jnp.einsum("bec,bqc->beq", _rows(self.exemplar(exemplar)), _rows(self.query(query)))
         attention = jax.nn.softmax(affinity, axis=-1)  # over the query's positions
         y = jnp.einsum("beq,bqc->bec", attention, _rows(query)).reshape(exemplar.shape)
-        return y * jax.nn.sigmoid(gate(y))
+        opening = gate(y)
+        return y * jax.nn.sigmoid(opening), opening

@@ -41,9 +41,10 @@ class Company(ReleasedNet):
         return {"x": x, "attended": attended}, {**aux, "x": x}
 
     def reason(self, nodes: list[jax.Array]) -> tuple[jax.Array, dict]:
-        """-> logits (B, 3, classes), aux with map_2."""
+        """-> logits_h (B, 3, classes), aux with map_2."""
         states, aux = self.reasoning(nodes, self.gate)
-        return gap(jnp.stack(states, axis=1)), {**aux, "map_2": states[0]}
+        logits = gap(jnp.stack(states, axis=1))
+        return logits, {**aux, "logits_h": logits, "map_2": states[0]}
 
 
 class SPlus(Company):

@@ -50,13 +50,14 @@ class Reasoning(nnx.Module):
 
     def __call__(self, nodes: list[jax.Array], gate: Conv) -> tuple[list[jax.Array], dict[str, jax.Array]]:
         """Three nodes (B, h, w, C) -> three, and aux: of every round and node, in the authors' order of calls."""
-        aux: dict[str, list] = {"generate_attention": [], "round_fusion": [], "round_gru": [], "FRL": []}
+        aux: dict[str, list] = {"generate_attention": [], "pair_gate": [], "round_fusion": [], "round_gru": [], "FRL": []}
         for _ in range(ROUNDS):
             messages = []
             for node, company in zip(nodes, COMPANY, strict=True):
-                attended = [self.attention(node, nodes[other], gate) for other in company]
+                attended, gates = zip(*(self.attention(node, nodes[other], gate) for other in company), strict=True)
                 messages.append(self.fusion(jnp.concatenate(attended, axis=-1)))
                 aux["generate_attention"] += attended
+                aux["pair_gate"] += gates
             states = messages if self.gru is None else [self.gru(a, h) for a, h in zip(messages, nodes, strict=True)]
             nodes = [frl(state) for state in states]
             aux["round_fusion"] += messages
