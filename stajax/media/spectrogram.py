@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -14,9 +15,7 @@ def released_spectrogram(samples: np.ndarray, n_frames: int, window: int = 8000,
     """Log spectrogram of the sound at each frame of a clip, as the authors' release has it.
 
     Window p holds samples[p * hop : p * hop + window] with hop = floor((L - window) / (n_frames - 1)): it starts at
-    the frame and is not centred on it. Clipped to [-1, 1]; `scipy.signal.spectrogram` with 512-sample segments that
-    overlap by 353 (Tukey 0.25, constant detrend, one-sided density); log(S + 1e-7); minus the window's mean, over its
-    standard deviation + 1e-9.
+    the frame and is not centred on it. `log_spectrogram` of each, in float64.
 
     Args:
         samples: (L,) mono at 16 kHz, L >= window.
@@ -36,8 +35,7 @@ def released_spectrogram(samples: np.ndarray, n_frames: int, window: int = 8000,
     if n_frames < 2:
         raise MediaError(f"n_frames is {n_frames}; the released hop needs at least 2 frames")
     hop = (len(samples) - window) // (n_frames - 1)
-    starts = hop * np.arange(n_frames)
-    return np.stack([_log_spectrogram(samples[s : s + window], normalise) for s in starts])
+    return np.concatenate([_in_float64(samples[s : s + window], normalise) for s in hop * np.arange(n_frames)])
 
 
 def paper_spectrogram(samples: np.ndarray, *, normalise: bool = True) -> np.ndarray:
@@ -53,17 +51,59 @@ def paper_spectrogram(samples: np.ndarray, *, normalise: bool = True) -> np.ndar
     samples = np.asarray(samples)
     if samples.shape != (SAMPLE_RATE,):
         raise MediaError(f"a sound of shape {samples.shape}; one second, ({SAMPLE_RATE},), is needed")
-    return _log_spectrogram(samples, normalise)
+    return _in_float64(samples, normalise)[0]
 
 
-def _log_spectrogram(samples, normalise) -> np.ndarray:
-    from scipy.signal import spectrogram
+def log_spectrogram(windows, xp=np, *, normalise: bool = True):
+    """The released log spectrogram of sound windows.
 
-    # In float64, as the released features were computed; the tests hold these to 2e-6 of them.
-    sound = np.clip(samples.astype(np.float64), -1, 1)
-    _, _, power = spectrogram(sound, SAMPLE_RATE, nperseg=512, noverlap=353)
-    log = np.log(power + 1e-7)
-    return ((log - log.mean()) / (log.std() + 1e-9) if normalise else log).astype(np.float32)
+    Clipped to [-1, 1]; `scipy.signal.spectrogram` with 512-sample segments that overlap by 353 (Tukey 0.25, constant detrend,
+    one-sided density); log(S + 1e-7); minus the window's mean, over its standard deviation + 1e-9.
+
+    Args:
+        windows: (A, n) mono at 16 kHz, float32 or float64; the result has their type.
+        xp: `numpy`, or `jax.numpy` inside a jitted function.
+        normalise: False leaves the log spectrogram as it is.
+
+    Returns:
+        (A, 257, T): frequency from 0 to 8000 Hz, time; T = (n - 353) // 159.
+
+    Raises:
+        MediaError: not an array of windows of at least 512 samples.
+    """
+    if windows.ndim != 2 or windows.shape[1] < _SEGMENT:
+        raise MediaError(f"sound windows of shape {windows.shape}; (A, n) with n of at least {_SEGMENT} is needed")
+    columns = (windows.shape[1] - _OVERLAP) // (_SEGMENT - _OVERLAP)
+    index = (_SEGMENT - _OVERLAP) * np.arange(columns)[:, None] + np.arange(_SEGMENT)
+    segments = xp.clip(windows, -1, 1)[:, index]
+    segments = (segments - segments.mean(-1, keepdims=True)) * _density_window().astype(windows.dtype)
+    spectrum = xp.fft.rfft(segments, axis=-1)
+    power = spectrum.real**2 + spectrum.imag**2
+    both_sides = np.full(_SEGMENT // 2 + 1, 2, windows.dtype)
+    both_sides[[0, -1]] = 1  # 0 Hz and 8000 Hz have no mirror image
+    # log(S + 1e-7) less its value for silence: exactly 0 there, where a rounded mean over 1e-9 would leave anything.
+    log = xp.swapaxes(xp.log1p(power * (both_sides / _FLOOR)), 1, 2)
+    if not normalise:
+        return log + math.log(_FLOOR)
+    mean, std = log.mean((1, 2), keepdims=True), log.std((1, 2), keepdims=True)
+    return (log - mean) / (std + 1e-9)
+
+
+def _in_float64(samples, normalise) -> np.ndarray:
+    """(1, 257, T) float32 of one window, computed in float64 as the released features were; the tests hold it to 2e-6."""
+    return log_spectrogram(samples[None].astype(np.float64), normalise=normalise).astype(np.float32)
+
+
+_SEGMENT, _OVERLAP, _FLOOR = 512, 353, 1e-7
+
+
+@cache
+def _density_window() -> np.ndarray:
+    """(512,) float64: `scipy.signal.get_window(("tukey", 0.25), 512)`, scaled so that squares are a density at 16 kHz."""
+    n = np.arange(_SEGMENT)
+    edge = np.minimum(n, _SEGMENT - n) / (0.125 * _SEGMENT)  # periodic: the last sample is not the first one mirrored
+    window = np.where(edge < 1, 0.5 - 0.5 * np.cos(np.pi * edge), 1.0)
+    return window / np.sqrt(SAMPLE_RATE * np.square(window).sum())
 
 
 @cache

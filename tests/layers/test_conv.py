@@ -8,24 +8,34 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from stajax.layers.conv import Conv, ConvTranspose, conv, depthwise_taps, resolve, same_conv, same_padding
+from stajax.layers.conv import (
+    Conv,
+    ConvTranspose,
+    conv,
+    depthwise_taps,
+    grouped_conv,
+    pointwise,
+    resolve,
+    same_conv,
+    same_padding,
+)
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
-def correlate_by_loops(x, kernel, strides, padding, groups=1):
+def correlate_by_loops(x, kernel, strides, padding, groups=1, dilation=1):
     """PyTorch's conv2d / conv3d, channels last: y[o] = sum over taps and the group's input channels of x * kernel."""
     x, kernel = x.astype(np.float64), kernel.astype(np.float64)
     x = np.pad(x, ((0, 0), *padding, (0, 0)))
     taps, (per_group, out) = kernel.shape[:-2], kernel.shape[-2:]
-    size = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], taps, strides, strict=True)]
+    size = [(n - dilation * (k - 1) - 1) // s + 1 for n, k, s in zip(x.shape[1:-1], taps, strides, strict=True)]
     y = np.zeros((len(x), *size, out))
     for n, place, o in product(range(len(x)), np.ndindex(*size), range(out)):
         first = o // (out // groups) * per_group
         for tap in np.ndindex(*taps):
-            where = tuple(p * s + t for p, s, t in zip(place, strides, tap, strict=True))
+            where = tuple(p * s + t * dilation for p, s, t in zip(place, strides, tap, strict=True))
             for c in range(per_group):
                 y[(n, *place, o)] += x[(n, *where, first + c)] * kernel[(*tap, c, o)]
     return y
@@ -76,6 +86,66 @@ def test_conv_3d_equals_loops(taps, strides, padding):
     x, kernel = normal(2, 3, 5, 4, 2), normal(*taps, 2, 3)
     expected = correlate_by_loops(x, kernel, strides, padding)
     np.testing.assert_allclose(conv(x, kernel, strides=strides, padding=padding), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dilation", "strides"), [(2, (1, 1)), (3, (2, 1))])
+def test_dilated_conv_equals_loops(dilation, strides):
+    x, kernel = normal(2, 9, 7, 3), normal(3, 2, 3, 4)
+    padding = ((dilation, dilation), (0, 1))
+    expected = correlate_by_loops(x, kernel, strides, padding, dilation=dilation)
+    np.testing.assert_allclose(conv(x, kernel, strides=strides, padding=padding, dilation=dilation), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(4, 7), (5, 6), (1, 1)])
+def test_pointwise_equals_loops(size, stride):
+    x, kernel = normal(2, *size, 3), normal(1, 1, 3, 4)
+    expected = correlate_by_loops(x, kernel, (stride, stride), ((0, 0), (0, 0)))
+    np.testing.assert_allclose(pointwise(x, kernel, stride=stride), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("implementation", ["native", "taps"])
+@pytest.mark.parametrize(
+    ("groups", "features", "stride", "padding"),
+    [
+        (4, (8, 8), 1, ((1, 1), (1, 1))),
+        (2, (6, 4), 2, ((1, 1), (1, 1))),
+        (3, (3, 6), 2, ((0, 2), (1, 0))),
+        (1, (2, 3), 1, ((0, 0), (0, 0))),
+    ],
+)
+def test_grouped_conv_equals_loops(groups, features, stride, padding, implementation):
+    x, kernel = normal(2, 6, 7, features[0]), normal(3, 3, features[0] // groups, features[1])
+    expected = correlate_by_loops(x, kernel, (stride, stride), padding, groups)
+    options = {"stride": stride, "padding": padding, "groups": groups, "implementation": implementation}
+    actual = jax.jit(lambda x, k: grouped_conv(x, k, **options))(x, kernel)
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradients_of_grouped_taps_equal_those_of_the_native_convolution(stride):
+    x, kernel = normal(2, 5, 6, 6), normal(3, 3, 2, 9)
+
+    def gradients(implementation):
+        options = {"stride": stride, "padding": ((1, 1), (1, 1)), "groups": 3, "implementation": implementation}
+        return jax.jit(jax.grad(lambda x, k: jnp.sum(jnp.sin(grouped_conv(x, k, **options))), argnums=(0, 1)))(x, kernel)
+
+    for taps, native in zip(gradients("taps"), gradients("native"), strict=True):
+        np.testing.assert_allclose(taps, native, atol=1e-5)
+
+
+def test_grouped_and_dilated_conv_equal_pytorch():
+    torch = pytest.importorskip("torch")
+    x, kernel = normal(2, 9, 8, 6), normal(3, 3, 3, 4)
+    theirs = torch.tensor(x).permute(0, 3, 1, 2), torch.tensor(kernel).permute(3, 2, 0, 1)
+    for implementation in ("native", "taps"):
+        options = {"stride": 2, "padding": ((1, 1), (1, 1)), "groups": 2, "implementation": implementation}
+        expected = torch.nn.functional.conv2d(*theirs, stride=2, padding=1, groups=2).permute(0, 2, 3, 1)
+        np.testing.assert_allclose(grouped_conv(x, kernel, **options), expected, atol=1e-5)
+    x = x[..., :3]
+    expected = torch.nn.functional.conv2d(theirs[0][:, :3], theirs[1], padding=2, dilation=2).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(conv(x, kernel, strides=(1, 1), padding=((2, 2),) * 2, dilation=2), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 5), (2, 4)])
@@ -150,6 +220,32 @@ def test_conv_module_equals_loops_plus_bias(shape, taps, padding, resolved):
     np.testing.assert_allclose(module(x), expected, atol=1e-5)
     without = with_parameters(lambda: Conv(3, 4, taps, padding=padding, use_bias=False, rngs=nnx.Rngs(0)), kernel=kernel)
     np.testing.assert_allclose(without(x), expected - bias, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("taps", "padding", "options"),
+    [
+        ((1, 1), ((0, 0), (0, 0)), {"stride": 2}),
+        ((1, 1), ((1, 0), (0, 1)), {"stride": 2}),
+        ((3, 3), ((2, 2), (2, 2)), {"dilation": 2}),
+        ((3, 3), ((1, 1), (1, 1)), {"stride": 2, "groups": 2}),
+        ((1, 1), ((0, 0), (0, 0)), {"groups": 2}),
+    ],
+)
+def test_conv_module_with_options_equals_loops(taps, padding, options):
+    groups, stride = options.get("groups", 1), options.get("stride", 1)
+    x, kernel = normal(2, 6, 5, 4), normal(*taps, 4 // groups, 6)
+    module = with_parameters(
+        lambda: Conv(4, 6, taps, padding=padding, use_bias=False, rngs=nnx.Rngs(0), **options), kernel=kernel
+    )
+    expected = correlate_by_loops(x, kernel, (stride, stride), padding, groups, options.get("dilation", 1))
+    np.testing.assert_allclose(jax.jit(module)(x), expected, atol=1e-5)
+
+
+def test_a_grouped_conv_module_refuses_what_it_does_not_do():
+    for taps, options in [((3, 3, 3), {}), ((3, 3), {"dilation": 2})]:
+        with pytest.raises(ValueError, match="two spatial axes and no dilation"):
+            Conv(4, 4, taps, groups=2, rngs=nnx.Rngs(0), **options)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (3, 1), (4, 2), (2, 3), (3, 2)])
