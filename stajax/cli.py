@@ -24,6 +24,18 @@ writes, for each clip:
 A rerun skips what is done and repeats what was interrupted.
 """
 
+CONVERT_EXAMPLES = """\
+examples:
+  stajax convert STANet.pth -o stanet
+  stajax convert STANet.pth STAGCN.pth 27001.pt -o stanet-plus     # STA, STA+ and the audio switch: one model, fused
+  stajax convert short=A.pth long=B.pth -o both                    # names of the nets, where two are of one kind
+  stajax predict clip.mp4 --weights stanet-plus --fusion released_max
+
+Reads .pth, .pt, .pth.tar, .safetensors and .npz, and runs nothing that is in them. What the net is, its tensors tell:
+S, SA, ST, S+, SA+, ST+, STA, STA+ and the audio switch of both releases, VGG-16, ResNet-50, ResNeXt-101 32x8d, VGGSound's net.
+Writes a model folder with conversion_report.json: every tensor, where it went, its shape, norm and checksum.
+"""
+
 DOCTOR_EXAMPLES = """\
 example:
   stajax doctor
@@ -35,6 +47,7 @@ Prints versions and devices, then makes a one-second clip with a moving square a
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    from stajax.convert.errors import ConvertError
     from stajax.encoders.params import WeightsError
     from stajax.media import MediaError, OutputError
 
@@ -44,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except OutputError as error:
         return _complain(error, 1)
-    except (MediaError, WeightsError) as error:
+    except (MediaError, WeightsError, ConvertError) as error:
         return _complain(error, 2)
     except KeyboardInterrupt:
         return _complain("interrupted; a rerun goes on with the clips that are not done", 1)
@@ -81,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--overwrite", action="store_true", help="predict again what is done, or over another clip's results")
     predict.set_defaults(run=_predict)
 
+    convert = commands.add_parser(
+        "convert", help="a PyTorch checkpoint to a model folder", epilog=CONVERT_EXAMPLES, formatter_class=raw
+    )
+    convert.add_argument("files", nargs="+", metavar="[NET=]FILE", help="checkpoint files; NET= sets the name of its net")
+    convert.add_argument("-o", "--out", required=True, metavar="DIR", help="the model folder to write")
+    convert.add_argument("--float16", action="store_true", help="halve the folder; rounds the numbers to 3 digits")
+    convert.set_defaults(run=_convert)
+
     doctor = commands.add_parser(
         "doctor", help="check the installation and the devices", epilog=DOCTOR_EXAMPLES, formatter_class=raw
     )
@@ -112,6 +133,21 @@ def _predict(arguments: argparse.Namespace) -> int:
     )
     printer.close(summary, arguments.out)
     return 2 if summary.failed else 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from stajax.convert import convert
+
+    # A file may have "=" in its name: what exists is a file.
+    sources = [(None, x) if Path(x).exists() or "=" not in x else tuple(x.split("=", 1)) for x in arguments.files]
+    done = convert(
+        sources,
+        arguments.out,
+        dtype="float16" if arguments.float16 else "float32",
+        report=lambda message: print(message, file=sys.stderr),
+    )
+    print(f"{', '.join(made.title for made in done)} -> {arguments.out}; conversion_report.json lists every tensor")
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

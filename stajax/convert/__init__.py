@@ -9,10 +9,12 @@ __getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "Checkpoint": "readers",
+        "Converted": "checkpoint",
         "ConvertError": "errors",
         "Entry": "table",
         "Row": "table",
         "apply_table": "table",
+        "convert": "checkpoint",
         "left_over": "table",
         "read_checkpoint": "readers",
         "write_report": "report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Fami
 
     Raises ConvertError that tells the keys that were found, for a checkpoint of no known net.
     """
+    if net is not None and not re.fullmatch(r"\w+", net):
+        raise ConvertError(f"{net!r} is no name for a net; use letters, digits and _")
     if kind := _released(tensors):
         return _released_family(kind, tensors, net)
     if net:

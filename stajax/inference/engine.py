@@ -7,8 +7,9 @@ rings for each; their rows are the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,9 @@ class Engine:
     batch: frames per encoder call and predictions per net call. nets: those to run, by default all of the model. fusion: how
     the maps of several become one, a name in `fusion.FUSIONS`. precision: of matrix products and convolutions; the default
     keeps float32 on accelerators, whose own default rounds to 8 or 10 bits and would drown what motion changes.
+
+    output: what becomes of the nets' predictions and aux, both by net, in the compiled call: arrays of `batch` rows, one or a
+    dict of them. By default fixation maps (batch, h, w), of all nets fused.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Engine:
         nets: Sequence[str] | None = None,
         fusion: str = "paper",
         precision: str = "highest",
+        output: Callable[[dict, dict], Any] | None = None,
     ):
         if not (isinstance(batch, int) and batch >= 1):
             raise ValueError(f"a batch of {batch} frames; it must be a whole number of at least 1")
@@ -52,10 +57,8 @@ class Engine:
         if len(switches) > 1:
             raise ValueError(f"{len(switches)} audio switches in this model; it can have one")
         used = {name: net for s in structures for name, net in s.module.nets.items() if name in self.nets}
-        if unfit := [name for name, net in used.items() if net.predicts != "fixations"]:
-            raise ValueError(
-                f"{', '.join(unfit)} predicts classes, not fixations; for its maps see stajax.inference.class_maps"
-            )
+        if output is None and (unfit := [name for name, net in used.items() if net.predicts != "fixations"]):
+            raise ValueError(f"{', '.join(unfit)} predicts classes, not fixations: see stajax.inference.class_maps")
         self.fusion = fusion
         self.spans = {name: used[name].span for name in self.nets}
         self.behind = max(span.behind for span in self.spans.values())
@@ -93,17 +96,21 @@ class Engine:
                 if not structure.config.nets and self.listens:
                     phi = {n: structure.apply(numbers, Network.decide, seen, heard, own) for n, own in fragments.items()}
                     fragments = {n: replace(own, switch=own.switch * phi[n]) for n, own in fragments.items()}
-            logits = {}
+            predictions, aux = {}, {}
             for structure, numbers, seen, heard in every:
                 own = {name: fragments[name] for name in structure.config.nets if name in fragments}
-                logits |= structure.apply(numbers, Network.__call__, seen, heard if self.listens else None, own)[0]
-            maps = [jax.nn.sigmoid(logits[name][:, 0]) for name in self.nets]
-            return fuse([resize(x[..., None], self.output_size)[..., 0] for x in maps], fusion)
+                found = structure.apply(numbers, Network.__call__, seen, heard if self.listens else None, own)
+                predictions, aux = predictions | found[0], aux | found[1]
+            return (output or self._fixation_maps)(predictions, aux)
 
         exactly = jax.default_matmul_precision(precision)
         self._encode_frames = jax.jit(exactly(encode_frames), donate_argnums=1)
         self._encode_audio = jax.jit(exactly(encode_audio), donate_argnums=1)
         self._predict = jax.jit(exactly(predict))
+
+    def _fixation_maps(self, predictions: dict, aux: dict) -> jax.Array:
+        maps = [jax.nn.sigmoid(predictions[name][:, 0]) for name in self.nets]
+        return fuse([resize(x[..., None], self.output_size)[..., 0] for x in maps], self.fusion)
 
     @property
     def window(self) -> int:
@@ -135,8 +142,8 @@ class Engine:
         """
         return self._encode_audio(self.variables, rings, windows, row)
 
-    def predict(self, features: list, audio: list, fragments: dict[str, Fragments]) -> jax.Array:
-        """Maps (batch, h, w) float32 in [0, 1], of all nets fused, computed asynchronously."""
+    def predict(self, features: list, audio: list, fragments: dict[str, Fragments]) -> Any:
+        """The `output`, by default maps (batch, h, w) float32 in [0, 1], computed asynchronously."""
         return self._predict(self.variables, features, audio, fragments)
 
 

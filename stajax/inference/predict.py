@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from stajax.inference.engine import Engine
@@ -102,17 +103,18 @@ class Model:
         info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
         if not info.has_sound and info.duration is not None and self.engine.listens:  # a picture lasts no time, and is silent
             warnings.warn(f"{info.path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
-        return _shown(self.stream(fps=info.fps, sound=info.has_sound), info)
+        return stream_clip(self.stream(fps=info.fps, sound=info.has_sound), info)
 
 
-def _shown(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
+def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
+    """A clip, and its sound, through `stream`: each frame with what the stream gives for it."""
     blocks = stream_sound(info.path) if stream.hears else iter(())
     reach = stream.engine.window / SAMPLE_RATE + stream.engine.hop  # how far ahead of a frame its sound may be needed
     images: deque[np.ndarray] = deque()
 
     def pairs(time, maps):
-        for moment, saliency in zip(time, maps, strict=True):
-            yield Shown(images.popleft(), float(moment), saliency)
+        for index, moment in enumerate(time):
+            yield Shown(images.popleft(), float(moment), jax.tree.map(lambda x: x[index], maps))  # noqa: B023 (used at once)
 
     with closing(read_frames(info)) as frames:
         for image, time in frames:

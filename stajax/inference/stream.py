@@ -27,7 +27,7 @@ class Maps(NamedTuple):
     """Maps in the order of their frames."""
 
     time: np.ndarray  # (n,) float64 seconds
-    maps: np.ndarray  # (n, h, w) float32 in [0, 1]
+    maps: np.ndarray  # (n, h, w) float32 in [0, 1]; where the engine has an `output` of its own, what that gives
 
 
 class SoundBuffer:
@@ -228,6 +228,7 @@ class Stream:
         while len(self._results) > in_flight:
             time, result = self._results.popleft()
             times.append(time)
-            maps.append(np.asarray(result)[: len(time)])
-        height_width = self.engine.output_size
-        return Maps(np.concatenate(times), np.concatenate(maps) if maps else np.zeros((0, *height_width), np.float32))
+            maps.append(jax.tree.map(lambda x: np.asarray(x)[: len(time)], result))  # noqa: B023 (used at once)
+        if not maps:
+            return Maps(np.zeros(0), np.zeros((0, *self.engine.output_size), np.float32))
+        return Maps(np.concatenate(times), jax.tree.map(lambda *parts: np.concatenate(parts), *maps))

@@ -165,8 +165,7 @@ def write(
     something else than a model is there.
     """
     path, shared = Path(path), shared or {}
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "config.json").is_file()):
-        raise WeightsError(f"{path}: exists and is no stajax model, so it is not replaced; choose another place")
+    refuse_strangers(path)
     variables = check_fit(variables, structure.shapes, str(path))
     parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
     for part in parts.keys() & shared.keys():
@@ -196,17 +195,28 @@ def write(
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (temporary / "model_card.md").write_text(model_card, encoding="utf-8")
         os.chmod(temporary, 0o755)
-        if path.exists():
-            # A folder cannot replace a full one in one step; the old one steps aside and is deleted last. See the docstring.
-            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, aside)
-            os.replace(temporary, path)
-            shutil.rmtree(aside)
-        else:
-            os.replace(temporary, path)
+        replace(path, temporary)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def refuse_strangers(path: Path) -> None:
+    """WeightsError if something else than a model lies at `path`, for that is never replaced."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "config.json").is_file()):
+        raise WeightsError(f"{path}: exists and is no stajax model, so it is not replaced; choose another place")
+
+
+def replace(path: Path, new: Path) -> None:
+    """Put the folder `new` at `path`, in place of the model that may be there."""
+    if not path.exists():
+        os.replace(new, path)
+        return
+    # A folder cannot replace a full one in one step; the old one steps aside and is deleted last. See `write`.
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    os.replace(path, aside)
+    os.replace(new, path)
+    shutil.rmtree(aside)
 
 
 def _equal(ours: dict, shipped: dict) -> bool:

@@ -52,7 +52,7 @@ def sta_plus_total(logits: jax.Array, maps: jax.Array) -> jax.Array:
 
 
 def switch_cross_entropy(logits: jax.Array, is_on: jax.Array) -> jax.Array:
-    """The audio switch: softmax cross-entropy of logits (B, 2) against (B,) integers, 1 where the sound belongs to the frame."""
+    """The audio switch: softmax cross-entropy of logits (B, 2) against (B,) integers, 1 where the sound belongs."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, is_on).mean()
 
 
