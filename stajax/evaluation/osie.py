@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stajax.data.fixations import OSIE_SHAPE, density_map, fixation_map, osie_split
+from stajax.data.fixations import density_map, fixation_map
+from stajax.data.osie import OSIE_SHAPE, osie_split
 from stajax.evaluation.metrics import five
 
 SIGMA = 12  # px at 400x300
@@ -47,7 +48,7 @@ def truth(osie, i, *, seed=0):
     """What image i is scored against.
 
     Args:
-        osie: `stajax.data.fixations.Osie`.
+        osie: `stajax.data.osie.Osie`.
         i: index of the image.
         seed: of the draw of other images.
 
@@ -68,7 +69,7 @@ def score(osie, indices, predict, *, seed=0):
     """Scores maps on images of OSIE.
 
     Args:
-        osie: `stajax.data.fixations.Osie`.
+        osie: `stajax.data.osie.Osie`.
         indices: images to score, e.g. `osie_split()["validation"]`.
         predict: a function from an image, (300, 400, 3) uint8 RGB, to a map (h, w); or the maps themselves, (n, h, w)
             or a list in the order of `indices`, or a dict by index. Any size, brought to 400x300 by MATLAB's imresize.

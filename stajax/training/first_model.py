@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from stajax.data.fixations import Osie, load_osie, osie_split
+from stajax.data.osie import Osie, load_osie, osie_split
 from stajax.evaluation.baselines import centre_prior, spectral_residual
 from stajax.evaluation.osie import score
 from stajax.layers.resize import resize

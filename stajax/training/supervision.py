@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from stajax.data.fixations import Osie, density_map
+from stajax.data.fixations import density_map
+from stajax.data.osie import Osie
 from stajax.encoders.params import WEIGHTS, check_fit, read_params
 from stajax.evaluation.osie import SIGMA
 from stajax.media import cut_windows, read_frames, read_sound

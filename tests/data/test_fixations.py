@@ -1,4 +1,4 @@
-"""stajax/data/fixations.py: the reader on a folder made here and on the real one, the maps against their formulas."""
+"""stajax/data: the OSIE reader on a folder made here and on the real one, the maps against their formulas."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stajax.data.fixations import DataError, density_map, fixation_map, load_osie, osie_split
+from stajax.data.fixations import DataError, density_map, fixation_map
+from stajax.data.osie import load_osie, osie_split
 
 OSIE = Path(os.environ.get("STAJAX_DATA", "../shared")) / "data/osie"
 needs_osie = pytest.mark.skipif(not OSIE.is_dir(), reason=f"no {OSIE}: set STAJAX_DATA to the folder that holds data/osie")

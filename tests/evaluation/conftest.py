@@ -3,11 +3,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metric_goldens import MetricGoldens
 from PIL import Image
 
-from stajax.data.fixations import Osie, load_osie
+from stajax.data.osie import Osie, load_osie
 
+GOLDENS = pytest.StashKey[MetricGoldens]()
 FOLDER = Path(os.environ.get("STAJAX_DATA", "../shared")) / "data/osie"
+
+
+def pytest_configure(config):
+    try:
+        config.stash[GOLDENS] = MetricGoldens.read(config.getoption("--metric-goldens"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `metric_case` or `pysaliency_case` runs once for each case of the goldens."""
+    goldens = metafunc.config.stash[GOLDENS]
+    for argument, cases in (("metric_case", goldens.expected), ("pysaliency_case", goldens.pysaliency)):
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, list(cases))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    goldens = config.stash[GOLDENS]
+    if goldens.compared:
+        counts = f"{len(goldens.compared)} of {len(goldens.values)} values compared, {len(goldens.differing)} known to differ"
+        terminalreporter.write_line(f"metric goldens: {counts}")
+
+
+@pytest.fixture(scope="session")
+def metric_goldens(request):
+    """The goldens of the metrics, as `tests/evaluation/metric_goldens.py` reads them."""
+    return request.config.stash[GOLDENS]
 
 
 @pytest.fixture(scope="module")

@@ -1,96 +1,24 @@
-"""stajax/evaluation/metrics.py against the MIT benchmark's MATLAB code (tests/goldens/metrics),
-and against second implementations written out here."""
+"""stajax/evaluation/metrics.py against second implementations written out here, and against itself.
 
-import json
+test_metrics_goldens.py holds it against other people's values.
+"""
+
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stajax.evaluation import metrics
-
-FOLDER = Path(__file__).parents[1] / "goldens/metrics"
-ARRAYS = np.load(FOLDER / "cases.npz")
-EXPECTED = json.loads((FOLDER / "expected.json").read_text())
-CASES = list(EXPECTED)
-EXCEPTIONS = {
-    ("gt_constant", "CC"): "NaN here; there the rounding noise of a constant, 0.3",
-    ("u8_ties_on_grid", "AUC_Borji_injected"): "Octave's 0:.1:1 is not MATLAB's to the last bit, and values sit on it",
-}
-
-
-def load(name):
-    """The arrays of a case: saliency, fixations, density, other."""
-
-    def picture(key):
-        return ARRAYS[f"{name}/{key}_u8"] / 255.0 if f"{name}/{key}_u8" in ARRAYS else ARRAYS[f"{name}/{key}"]
-
-    shape = EXPECTED[name]["fix_shape"]
-    fixations, other = np.zeros(shape), np.zeros(shape)
-    if EXPECTED[name].get("fix_all_ones"):
-        fixations[:] = 1
-    else:
-        rows, columns, values = ARRAYS[f"{name}/fix_rcv"].T
-        fixations[rows, columns] = values
-    other[tuple(ARRAYS[f"{name}/other_rc"].T)] = 1
-    return picture("sal"), fixations, picture("gt"), other
-
-
-def compute(name):
-    """Every value of a case by its name in expected.json."""
-    saliency, fixations, density, other = load(name)
-    shape, policy = fixations.shape, {"nan_policy": "matlab"}
-    if f"{name}/U" in ARRAYS:
-        jitter = ARRAYS[f"{name}/U"]
-    else:
-        jitter = np.random.default_rng(EXPECTED[name]["jitter_seed"]).random(shape)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    baseline = np.exp(-(((y - shape[0] / 2) / (shape[0] / 3)) ** 2 + ((x - shape[1] / 2) / (shape[1] / 3)) ** 2) / 2)
-    values = {
-        "AUC_Judd_nojitter": metrics.auc_judd(saliency, fixations, jitter="none", **policy),
-        "AUC_Judd_jitterU": metrics.auc_judd(saliency, fixations, jitter=jitter, **policy),
-        "AUC_Judd_expected_exact": metrics.auc_judd(saliency, fixations, **policy),
-        "sAUC_injected_matlab_colon": metrics.auc_shuffled(
-            saliency, fixations, other, negatives=ARRAYS[f"{name}/other_sel"], **policy
-        ),
-        "sAUC_expected_exact_matlab_colon": metrics.auc_shuffled(saliency, fixations, other, **policy),
-        "NSS": metrics.nss(saliency, fixations, **policy),
-        "CC": metrics.cc(saliency, density, **policy),
-        "SIM": metrics.similarity(saliency, density, **policy),
-        "KLdiv": metrics.kl_divergence(saliency, density, **policy),
-        "InfoGain": metrics.info_gain(saliency, fixations, baseline, **policy),
-    }
-    if f"{name}/Ub" in ARRAYS:
-        # Column-major pixel numbers to row-major ones.
-        column, row = np.divmod(np.floor(ARRAYS[f"{name}/Ub"] * fixations.size).astype(int), shape[0])
-        negatives = row * shape[1] + column
-        values["AUC_Borji_injected"] = metrics.auc_borji(saliency, fixations, negatives=negatives, **policy)
-    return values
+from stajax.evaluation import metrics, roc
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # of one_inf
-@pytest.mark.parametrize("name", CASES)
-def test_values_equal_matlab(name):
-    values = compute(name)
-    expected = EXPECTED[name]["octave"] | EXPECTED[name]["derived"] | EXPECTED[name].get("matlab_resize_semantics", {})
-    wrong = {}
-    for key, value in values.items():
-        golden = expected.get(key)
-        golden = golden["re"] if isinstance(golden, dict) else math.nan if golden is None else golden
-        if (name, key) not in EXCEPTIONS and not np.isclose(value, golden, rtol=0, atol=1e-9, equal_nan=True):
-            wrong[key] = (value, golden)
-    assert not wrong
-
-
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # of one_inf
-@pytest.mark.parametrize("name", CASES)
-def test_five_equals_the_single_functions(name):
-    saliency, fixations, density, other = load(name)
+@pytest.mark.parametrize("compat", ["mit", "stavis", "pysaliency"])
+def test_five_equals_the_single_functions(metric_goldens, metric_case, compat):
+    saliency, fixations, density, other = metric_goldens.case(metric_case)
     if not np.isfinite(saliency).all():
         with pytest.raises(ValueError, match=r"^the saliency map holds NaN or infinity[^\n]*$"):
-            metrics.five(saliency, fixations, density, other)
-    together = metrics.five(saliency, fixations, density, other, nan_policy="matlab")
+            metrics.five(saliency, fixations, density, other, compat=compat)
+    together = metrics.five(saliency, fixations, density, other, compat=compat, nan_policy="matlab")
     arguments = {
         "auc_judd": (fixations,),
         "similarity": (density,),
@@ -100,16 +28,16 @@ def test_five_equals_the_single_functions(name):
     }
     assert list(together) == list(arguments)
     for key, truth in arguments.items():
-        value = getattr(metrics, key)(saliency, *truth, nan_policy="matlab")
+        value = getattr(metrics, key)(saliency, *truth, compat=compat, nan_policy="matlab")
         assert type(value) is type(together[key]) is float
         np.testing.assert_array_equal(together[key], value)
 
 
 @pytest.mark.parametrize("name", ["good_60x80", "levels4", "binary_map", "few_other", "u8_256x256"])
-def test_draws_average_to_the_expectation(name):
-    """MATLAB's stock values are means over a few calls, `n_repeat_of_default`; ours over 20 and 2000 draws."""
-    saliency, fixations, _, other = load(name)
-    expected = EXPECTED[name]["octave"]
+def test_draws_average_to_the_expectation(metric_goldens, name):
+    """Within what MATLAB's own draws spread; ours are 20 and 2000."""
+    saliency, fixations, _, other = metric_goldens.case(name)
+    expected = metric_goldens.expected[name]["octave"]
     judd = [metrics.auc_judd(saliency, fixations, jitter="sample", seed=seed) for seed in range(20)]
     sampled = {
         "AUC_Judd": (metrics.auc_judd(saliency, fixations), np.mean(judd)),
@@ -122,7 +50,6 @@ def test_draws_average_to_the_expectation(name):
     for key, (exact, mean) in sampled.items():
         deviation = 5 * expected[f"{key}_default_std"] + 1e-9
         assert abs(exact - mean) <= deviation / np.sqrt(20)
-        assert abs(exact - expected[f"{key}_default_mean"]) <= deviation / np.sqrt(expected["n_repeat_of_default"])
 
 
 def random_case(seed, levels):
@@ -213,8 +140,34 @@ GOOD = np.eye(4, 5)
         (lambda: metrics.auc_judd(GOOD, GOOD, jitter="some"), "jitter"),
         (lambda: metrics.auc_judd(GOOD, GOOD, jitter=np.zeros((2, 2))), "jitter"),
         (lambda: metrics.auc_shuffled(GOOD, GOOD, GOOD, thresholds="most"), "thresholds"),
+        (lambda: metrics.five(GOOD, GOOD, GOOD, GOOD, compat="octave"), "compat is 'octave'"),
+        (lambda: metrics.stavis_postprocess(np.zeros(3)), "two axes"),
     ],
 )
 def test_wrong_arguments_are_one_line(call, message):
     with pytest.raises(ValueError, match=rf"^[^\n]*{message}[^\n]*$"):
         call()
+
+
+def test_draws_follow_their_seed():
+    saliency, fixations, _ = random_case(3, 4)
+    for metric, arguments, options in (
+        (metrics.auc_judd, (), {"jitter": "sample"}),
+        (metrics.auc_shuffled, (~fixations,), {"n_splits": 3}),
+        (metrics.auc_borji, (), {"n_splits": 3}),
+    ):
+        values = [metric(saliency, fixations, *arguments, **options, seed=seed) for seed in (1, 1, 2)]
+        assert values[0] == values[1] != values[2]
+
+
+@pytest.mark.parametrize("kind", ["noise", "levels", "constant", "tiny_range", "huge", "infinite", "nan"])
+def test_count_equals_comparing_all_with_all(kind):
+    rng = np.random.default_rng(0)
+    values = rng.integers(7, size=40000) / 7 if kind == "levels" else rng.random(40000) - 0.5
+    values = {"constant": 0 * values + 0.3, "tiny_range": 1 + values * 1e-15, "huge": values * 1e308}.get(kind, values)
+    values[:2] = {"infinite": np.inf, "nan": np.nan}.get(kind, values[:2])
+    thresholds = values[rng.integers(values.size, size=30)]
+    span = (values.min(), values.max()) if np.isfinite(values).all() else None
+    at_least, above = roc.count(values, thresholds, span)
+    np.testing.assert_array_equal(at_least, (values >= thresholds[:, None]).sum(1))
+    np.testing.assert_array_equal(above, (values > thresholds[:, None]).sum(1))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stajax.data.fixations import fixation_map, osie_split
+from stajax.data.fixations import fixation_map
+from stajax.data.osie import osie_split
 from stajax.evaluation import metrics
 from stajax.evaluation.osie import score, truth
 

@@ -1,4 +1,4 @@
-"""What a model has to beat: looking at the centre, and at what is odd in the spectrum."""
+"""Looking at the centre: one map for every image."""
 
 import numpy as np
 
@@ -39,28 +39,3 @@ def centre_prior(fixations, shape, *, form="density", sigma=12):
     else:
         raise ValueError(f"centre_prior: form {form!r}, give 'density' or 'gaussian'")
     return prior / prior.max()
-
-
-def spectral_residual(image):
-    """The spectral residual saliency of Hou and Zhang 2007, by OpenCV's contrib module.
-
-    Args:
-        image: (h, w, 3) uint8 RGB.
-
-    Returns:
-        (h, w) float32 in [0, 1].
-
-    Raises:
-        ImportError: OpenCV, or its module `saliency`, is not installed.
-        ValueError: not an image.
-    """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"spectral_residual: need (h, w, 3) uint8, got {image.shape} {image.dtype}")
-    try:
-        import cv2
-
-        method = cv2.saliency.StaticSaliencySpectralResidual_create()
-    except (ImportError, AttributeError) as error:
-        raise ImportError("spectral_residual needs `pip install opencv-contrib-python-headless`") from error
-    _, saliency = method.computeSaliency(np.ascontiguousarray(image[..., ::-1]))  # OpenCV's BGR
-    return saliency

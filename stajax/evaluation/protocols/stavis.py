@@ -1,0 +1,157 @@
+"""The protocol of STAViS, which STANet and most papers since report: six data sets, test lists in three folds.
+
+Truth root: `stajax.data.stavis`. What equals STAViS' evaluation code: which frames are scored, the pixels that the shuffled AUC
+takes its negatives from (all frames of the same video, not of others), SIM = 0 on frames without fixations, and the averages.
+With compat="stavis" so do the metrics, up to the expectations that stand for their random draws.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from stajax.data.fixations import DataError
+from stajax.data.stavis import DATASETS, Files, list_path, read_list
+from stajax.evaluation.protocols.base import CANVAS, Training, Truth, Video, default_sigma, on_canvas
+
+FIRST = 9  # STAViS predicts the middle of 16 frames, and saves it as frame 9 for the first window: 1..8 are never scored
+MEAN_OF_SPLITS = ("DIEM",)
+STRIDE = 25  # a centre prior sees every 25th frame of the training videos: 1 a second
+
+
+class VideoFixations(NamedTuple):
+    """What a video's fixation maps hold, so that a file, slow to unpack, is read once. shape: (h, w); pixels, values: where the
+    maps are > 0, flat, and what is there; start: frame i, counted from 1, owns start[i - 1]..start[i] of them."""
+
+    shape: tuple[int, int]
+    start: np.ndarray
+    pixels: np.ndarray
+    values: np.ndarray
+
+    def map(self, frame):
+        """(h, w) as in the file."""
+        mine = slice(self.start[frame - 1], self.start[frame])
+        fixations = np.zeros(self.shape, self.values.dtype)
+        fixations.ravel()[self.pixels[mine]] = self.values[mine]
+        return fixations
+
+    def union(self):
+        """(h, w) bool, pixels fixated on any frame."""
+        fixated = np.zeros(self.shape, bool)
+        fixated.ravel()[self.pixels] = True
+        return fixated
+
+
+class Stavis:
+    """See `protocols/base.py`.
+
+    Args:
+        root: the folder with fold_lists and annotations.
+        datasets: names of those to score, as in the paper's Table 7; default all that have test lists in `root`.
+        splits: folds to score, "1", "2", "3"; default all.
+        first_frame: the first frame to score, counted from 1.
+
+    Raises:
+        DataError: no such folder, no test list in it, a list that is broken, or one of two lists that disagree on a video.
+        ValueError: an unknown data set or split.
+    """
+
+    name, compat, empty = "stavis", "stavis", "zero"
+
+    def __init__(self, root, datasets=None, splits=None, *, first_frame=FIRST):
+        self.root = Path(root)
+        known = {dataset.name: dataset for dataset in DATASETS}
+        if unknown := set(datasets or ()) - set(known):
+            raise ValueError(f"stavis: no data set {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        if unknown := set(splits or ()) - set("123"):
+            raise ValueError(f"stavis: no split {', '.join(sorted(unknown))}; there are 1, 2, 3")
+        if not (self.root / "fold_lists").is_dir() or not (self.root / "annotations").is_dir():
+            raise DataError(f"STAViS: {self.root} must hold the folders fold_lists and annotations")
+        self.splits = tuple(splits or "123")
+        self.datasets = {name: known[name] for name in known if name in (datasets or known)}
+        if not datasets:
+            self.datasets = {name: dataset for name, dataset in self.datasets.items() if self._lists(dataset)}
+        self.videos = tuple(video for name in self.datasets for video in self._videos(name, first_frame))
+        if not self.videos:
+            raise DataError(f"STAViS: {self.root / 'fold_lists'} holds no test list, such as AVAD_list_test_1_fps.txt")
+        self.settings = {"first_frame": first_frame, "other": "all frames of the same video", "empty": self.empty}
+        self.settings["mean_of_splits"] = [name for name in MEAN_OF_SPLITS if name in self.datasets]
+
+    def _lists(self, dataset):
+        return [path for fold in self.splits if (path := list_path(self.root, dataset, "test", fold)).is_file()]
+
+    def _videos(self, name, first_frame):
+        dataset, listed = self.datasets[name], {}
+        for split in self.splits:
+            for entry in read_list(list_path(self.root, dataset, "test", split)):
+                entries = listed.setdefault(entry.video, {})
+                entries[split] = entry
+                if len(set(entries.values())) > 1:
+                    raise DataError(f"STAViS: the lists of {dataset.folder} disagree on the frames or fps of {entry.video}")
+        for video, entries in listed.items():
+            entry = next(iter(entries.values()))
+            yield Video(
+                dataset=name,
+                name=video,
+                frames=range(first_frame, entry.frames + 1),
+                splits=tuple(entries),
+                first=1,
+                fps=entry.fps,
+                shelves=(dataset.results, dataset.folder, name),
+            )
+
+    def files(self, video):
+        return Files(self.root, self.datasets[video.dataset], video.name)
+
+    def gather(self, video):
+        """`VideoFixations` of the video."""
+        files, maps, shape = self.files(video), [], None
+        for frame in range(1, video.frames[-1] + 1):
+            fixations = files.fixations(frame)
+            shape = shape or fixations.shape
+            if fixations.shape != shape:
+                path, size = files.fixations_path(frame), "x".join(map(str, shape[::-1]))
+                raise DataError(f"STAViS: {path} is {_size(fixations)}, those of the frames before {size}")
+            pixels = np.flatnonzero(fixations > 0)
+            maps.append((pixels, fixations.ravel()[pixels]))
+        pixels, values = (np.concatenate(part) for part in zip(*maps, strict=True))
+        return VideoFixations(shape, np.cumsum([0] + [len(part) for part, _ in maps]), pixels.astype(np.int32), values)
+
+    def truth(self, video, frame, gathered):
+        files = self.files(video)
+        fixations = files.fixations(frame) if gathered is None else gathered.map(frame)
+        density = files.density(frame)
+        if fixations.shape != density.shape:
+            paths = files.fixations_path(frame), files.density_path(frame)
+            raise DataError(f"STAViS: {paths[0]} is {_size(fixations)}, {paths[1]} is {_size(density)}; they must agree")
+        other = np.zeros(fixations.shape, bool) if gathered is None else gathered.union() & (fixations != 1)
+        return Truth(fixations, density, other)
+
+    def image(self, video, frame):
+        return self.files(video).image(frame)
+
+    def observers(self, video, frame):
+        raise DataError("STAViS: its fixation maps do not say who looked where")
+
+    def training_part(self, video):
+        """The training list of a fold that tests the video; None if `root` has no such list."""
+        lists = [list_path(self.root, self.datasets[video.dataset], "train", split) for split in video.splits]
+        return next((f"{video.dataset}/{path.name}" for path in lists if path.is_file()), None)
+
+    def training(self, part):
+        """Every 25th frame of the videos in a training list."""
+        name, file = part.split("/")
+        points = []
+        for entry in read_list(self.root / "fold_lists" / file):
+            files = Files(self.root, self.datasets[name], entry.video)
+            for frame in range(FIRST, entry.frames + 1, STRIDE):
+                fixated = files.fixations(frame) > 0
+                rows, columns = np.nonzero(fixated)
+                points.append(on_canvas(np.stack([columns + 0.5, rows + 0.5], axis=1), fixated.shape))
+        return Training(points, CANVAS, default_sigma(CANVAS))
+
+
+def _size(array):
+    return "x".join(map(str, array.shape[::-1]))

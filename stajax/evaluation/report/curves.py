@@ -1,0 +1,143 @@
+"""The metrics over time: what the page's script draws, as JSON, and the place where it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from stajax.evaluation.report.markup import embedded, name_of, predictions, section, text
+from stajax.evaluation.results import LABELS, METRICS, Evaluation
+
+POINTS = 600  # of a curve at most: no screen shows more
+FEWEST = 40  # of a curve, even where the page grows large
+BUDGET = 300_000  # values in all, of 4 bytes each
+
+_CHANCE = {"auc_shuffled": 0.5, "cc": 0, "nss": 0}  # AUC-J's depends on the number of fixations, SIM's on the map
+
+
+class Curves(NamedTuple):
+    """What the page draws. videos: as the script reads them; links: data set, split, video -> fragment; per_point: how many
+    frames a point is the mean of at most."""
+
+    videos: list[dict]
+    links: dict[tuple[str, str, str], str]
+    per_point: int
+
+
+def curves(evaluation: Evaluation) -> Curves:
+    """The curves of all videos that have more than one frame.
+
+    A video listed in several splits has one entry for those that share all values. Long videos are shortened to means of
+    neighbouring frames, so that a page stays small. Values are thousandths, null for NaN.
+    """
+    series = {key: group for key, group in _series(evaluation).items() if max(map(len, group.values())) > 1}
+    points = int(np.clip(BUDGET // max(1, len(series) * len(evaluation.models) * len(METRICS)), FEWEST, POINTS))
+    means = _means(evaluation)
+    videos, links, seen, longest = [], {}, {}, 0
+    for (dataset, split, video), group in series.items():
+        same = (dataset, video, tuple(sorted((model, index.size, _bytes(evaluation, index)) for model, index in group.items())))
+        if same not in seen:
+            seen[same] = _link(evaluation, dataset, split, video)
+            longest = max(longest, *map(len, group.values()))
+            entry = {"name": video, "id": seen[same][0], "label": seen[same][1]}
+            videos.append(entry | _drawn(evaluation, group, points) | {"means": _thousandths(means[dataset, split, video])})
+        links[dataset, split, video] = "#video=" + quote(seen[same][0], safe="", errors="replace")
+    return Curves(videos, links, -(-longest // points))
+
+
+def over_time(evaluation: Evaluation, drawn: Curves) -> str:
+    """The section "Over time"."""
+    if not drawn.videos:
+        return section("time", "Over time", "<p>No curves: no video has more than one frame.</p>")
+    baselines = len(evaluation.models) - len(predictions(evaluation))
+    words = "One line for each model" + (", baselines thin" if baselines and predictions(evaluation) else "")
+    words += ". A gap is a frame without a value. Point at a curve, or focus the curves and use the arrow keys, to read values."
+    if drawn.per_point > 1:
+        words += (
+            f" To keep this page small, a point is the mean of up to {drawn.per_point} frames; the CSV files have each frame."
+        )
+    options = "".join(f'<option value="{i}">{text(video["label"])}</option>' for i, video in enumerate(drawn.videos))
+    content = {
+        "models": [name_of(model) for model in evaluation.models],
+        "predictions": len(predictions(evaluation)),
+        "metrics": [{"label": LABELS[metric], "chance": _CHANCE.get(metric)} for metric in METRICS],
+        "videos": drawn.videos,
+    }
+    body = (
+        f"<p>{words}</p><noscript><p>The curves need JavaScript.</p></noscript>"
+        f'<p class="controls"><label>Video <select id="video">{options}</select></label><span id="at" role="status"></span></p>'
+        '<ul id="legend" class="legend"></ul><div id="charts" class="charts" role="group" tabindex="0" '
+        'aria-label="Curves of the five metrics over time; the arrow keys move along them"></div>'
+        f'<script type="application/json" id="curves">{embedded(content)}</script>'
+    )
+    return section("time", "Over time", body)
+
+
+def _series(evaluation):
+    """(data set, split, video) -> model -> indices of its rows in order of frame."""
+    rows, series = evaluation.rows, {}
+    keys = zip(*(rows[name].tolist() for name in ("dataset", "split", "video", "model")), strict=True)
+    for i, (dataset, split, video, model) in enumerate(keys):
+        series.setdefault((dataset, split, video), {}).setdefault(model, []).append(i)
+    return {
+        key: {model: np.array(index)[np.argsort(rows["frame"][index], kind="stable")] for model, index in group.items()}
+        for key, group in series.items()
+    }
+
+
+def _bytes(evaluation, index):
+    return b"".join(evaluation.rows[name][index].tobytes() for name in ("frame", *METRICS))
+
+
+def _link(evaluation, dataset, split, video):
+    """What the fragment and the list of videos call a video."""
+    datasets, splits = (len(set(evaluation.rows[name].tolist())) > 1 for name in ("dataset", "split"))
+    label = " · ".join([dataset] * datasets + [video] + [f"split {split}"] * (splits and split != ""))
+    return "/".join([dataset, video] + [split] * (split != "")), label
+
+
+def _drawn(evaluation, group, points):
+    """frames, times (null if unknown) and values [model][metric][point] of one video; models may differ in frames."""
+    rows = evaluation.rows
+    frames = np.unique(np.concatenate([rows["frame"][index] for index in group.values()]))
+    values = np.full((len(evaluation.models), len(METRICS), len(frames)), np.nan)
+    times = np.full(len(frames), np.nan)
+    for model, index in group.items():
+        place = np.searchsorted(frames, rows["frame"][index])
+        values[evaluation.models.index(model)][:, place] = [rows[metric][index] for metric in METRICS]
+        times[place] = rows["time"][index]
+    starts = np.unique(np.linspace(0, len(frames), min(points, len(frames)) + 1).astype(int))[:-1]
+    first, time = (_mean_of(array, starts) for array in (frames.astype(float), times))
+    return {
+        "frames": np.rint(first).astype(int).tolist(),
+        "times": None if np.isnan(time).any() else np.round(time, 2).tolist(),
+        "values": _thousandths(_mean_of(values, starts)),
+    }
+
+
+def _mean_of(values, starts):
+    """Means of the values that are not NaN, from each start to the next, on the last axis; NaN where all are."""
+    there = ~np.isnan(values)
+    sums = np.add.reduceat(np.where(there, values, 0), starts, axis=-1)
+    counts = np.add.reduceat(there.astype(int), starts, axis=-1)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def _means(evaluation) -> Mapping[tuple[str, str, str], np.ndarray]:
+    """(data set, split, video) -> (models, metrics), NaN for a model that does not have the video."""
+    videos, means = evaluation.per_video(), {}
+    for i in range(len(videos["video"])):
+        key = videos["dataset"][i], videos["split"][i], videos["video"][i]
+        table = means.setdefault(key, np.full((len(evaluation.models), len(METRICS)), np.nan))
+        table[evaluation.models.index(videos["model"][i])] = [videos[metric][i] for metric in METRICS]
+    return means
+
+
+def _thousandths(values):
+    """Nested lists of whole numbers, None for NaN."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return [_thousandths(value) for value in values]
+    return None if np.isnan(values) else round(float(values) * 1000)
