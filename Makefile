@@ -1,5 +1,6 @@
 # make demo   predict fixations of a bundled clip with sound, and say where the overlay is
-# make test   run the tests
+# make test   run the tests, with the quick ones of the authors' nets
+# make parity run every golden of the authors' nets (half an hour of patience; GOLDENS=DIR for others)
 # make lint   ruff and the import contract
 # make wheel  build the wheel and print its size
 # Each sets up what it needs in .venv by itself; only python3 (3.11 or newer) and pip are needed.
@@ -7,11 +8,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= $(or $(STAJAX_DATA),../shared)
+GOLDENS ?= tests/goldens/nets
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_CLIP := third_party/media/big_buck_bunny.mp4
 
-.PHONY: demo test lint wheel format clean
+.PHONY: demo test parity lint wheel format clean
 
 demo: $(VENV)/.installed
 	@echo "== stajax predict $(DEMO_CLIP) -o demo"
@@ -21,7 +23,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@echo "== pytest (data for the tests that want real clips: $(DATA))"
-	@STAJAX_DATA=$(DATA) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@STAJAX_DATA=$(DATA) $(BIN)/python -m pytest --fast $(PYTEST_ARGS)
+
+parity: $(VENV)/.installed-dev
+	@echo "== pytest tests/parity (goldens: $(GOLDENS))"
+	@$(BIN)/python -m pytest tests/parity --goldens $(GOLDENS) -s
 
 lint: $(VENV)/.installed-dev
 	@echo "== ruff check, ruff format --check, lint-imports"

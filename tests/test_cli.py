@@ -15,6 +15,7 @@ import pytest
 from inference.tiny import clip, no_file_over, pictures, tone, write_model
 
 from stajax import cli, inference
+from stajax.cli import progress
 from stajax.encoders.params import WEIGHTS
 from stajax.inference.clips import Progress, Summary
 from stajax.media import read_frames, save_png
@@ -219,8 +220,8 @@ def test_bad_weights(short, tmp_path, weights):
         (["--size", "0x5"], "must lie in 1..8192"),
         (["--size", "9999x5"], "must lie in 1..8192"),
         (["--size", "-1x5"], "must lie in 1..8192"),
-        (["--nets", ""], "'' names no net"),
-        (["--nets", " , "], "names no net"),
+        (["--nets", ""], "'' names nothing"),
+        (["--nets", " , "], "names nothing"),
         (["--batch", "0"], "'0' is not a whole number in 1..1024"),
         (["--batch", "1025"], "'1025' is not a whole number in 1..1024"),
         (["--batch", "-3"], "not a whole number"),
@@ -297,7 +298,7 @@ def test_control_c_is_one_line(short, weights, tmp_path, monkeypatch):
         if progress.frames == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.ProgressPrinter, "__call__", interrupt)
+    monkeypatch.setattr(progress.ProgressPrinter, "__call__", interrupt)
     line = bad("predict", short, "-o", tmp_path / "out", "--weights", weights, code=1)
     assert line == "stajax: interrupted; a rerun goes on with the clips that are not done"
     assert not list((tmp_path / "out").rglob("*"))
@@ -314,9 +315,9 @@ class Terminal(io.StringIO):
 def reports(stream, monkeypatch):
     """What the printer writes for a clip of 100 frames at 10 frames/s and a broken one."""
     now = [0.0]
-    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     say = functools.partial(Progress, clip=Path("in/a.mp4"), number=1, count=2)
-    printer = cli.ProgressPrinter(stream)
+    printer = progress.ProgressPrinter(stream)
     printer(say("start", expected=100))
     for frames in range(1, 101):
         now[0] += 0.1
@@ -349,15 +350,15 @@ def test_a_live_line_on_a_terminal(monkeypatch):
 
 def test_an_unknown_or_wrong_length_gives_no_time_left():
     for expected in (None, 0, 5):
-        progress = Progress("frame", Path("a"), 1, 1, frames=10, expected=expected)
-        assert cli.ProgressPrinter(io.StringIO())._frames(progress, 2.0) == "10 frames, 5 frames/s"
+        told = Progress("frame", Path("a"), 1, 1, frames=10, expected=expected)
+        assert progress.ProgressPrinter(io.StringIO())._frames(told, 2.0) == "10 frames, 5 frames/s"
 
 
 def printed(monkeypatch, events, *, count=1, batch=10, stream=None):
     """What the printer writes for events (second, kind, clip number, frames); all clips have 100 frames."""
     now = [0.0]
-    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
-    printer = cli.ProgressPrinter(stream or io.StringIO(), batch=batch)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    printer = progress.ProgressPrinter(stream or io.StringIO(), batch=batch)
     for now[0], kind, number, frames in events:
         printer(Progress(kind, Path(f"{number}.mp4"), number, count, frames, 100))
     return printer.stream.getvalue()
@@ -400,7 +401,7 @@ def test_the_live_line_is_one_row(monkeypatch):
 
 
 def test_a_clip_of_another_run_says_so():
-    printer = cli.ProgressPrinter(io.StringIO())
+    printer = progress.ProgressPrinter(io.StringIO())
     printer(Progress("skipped", Path("a.mp4"), 1, 1, message="being predicted by another run"))
     assert printer.stream.getvalue() == "[1/1] a.mp4: being predicted by another run\n"
 
@@ -408,12 +409,12 @@ def test_a_clip_of_another_run_says_so():
 def test_the_error_after_a_live_line_stands_alone(monkeypatch):
     terminal = Terminal()
     with redirect_stderr(terminal):
-        cli._complain("no space", 1)
+        progress.complain("no space", 1)
     assert terminal.getvalue() == "\r\x1b[Kstajax: no space\n"
 
 
 def test_the_closing_line_counts(capsys):
-    printer = cli.ProgressPrinter(io.StringIO())
+    printer = progress.ProgressPrinter(io.StringIO())
     printer.close(Summary(done=[Path("a")], skipped=[Path("b"), Path("c")], failed={Path("d"): "broken"}), "out/")
     assert capsys.readouterr().out == "1 predicted, 2 skipped, 1 failed; results in out\n"
 

@@ -19,7 +19,7 @@ from stajax.evaluation.compat import COMPAT
 from stajax.evaluation.predictions import Broken, Predictions
 from stajax.evaluation.protocols import open_protocol
 from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, rows_of
-from stajax.evaluation.scoring import Scorer, check_baselines, fit_prior
+from stajax.evaluation.scoring import BASELINES, Scorer, check_baselines, fit_prior
 from stajax.media.atomic import writing
 
 CHUNK = 32  # frames that a worker scores at a time
@@ -111,6 +111,26 @@ def evaluate(
         **_fitted_to(scorer, jobs),
     }
     return Evaluation(protocol, scorer.compat, models, rows, _notes(rows, models[0]), settings)
+
+
+def possible_baselines(
+    truth: str | os.PathLike,
+    protocol: str,
+    datasets: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    options: dict | None = None,
+) -> list[str]:
+    """The baselines that a data set has everything for (pictures, observers) and that are installed. Raises as `evaluate`."""
+    rules = open_protocol(protocol, truth, datasets, splits, **(options or {}))
+    video = next(video for video in rules.videos if video.frames)
+    possible = []
+    for name in BASELINES:
+        try:
+            _check_sources(Scorer(rules, rules.compat, (name,)), [(video, {})])
+        except (ValueError, ImportError):
+            continue
+        possible.append(name)
+    return possible
 
 
 def write(evaluation: Evaluation, folder: str | os.PathLike) -> list[Path]:

@@ -35,16 +35,17 @@ def curves(evaluation: Evaluation) -> Curves:
     """
     series = {key: group for key, group in _series(evaluation).items() if max(map(len, group.values())) > 1}
     points = int(np.clip(BUDGET // max(1, len(series) * len(evaluation.models) * len(METRICS)), FEWEST, POINTS))
-    means = _means(evaluation)
-    videos, links, seen, longest = [], {}, {}, 0
+    several = [len({key[i] for key in series}) > 1 for i in range(2)]  # data sets, splits
+    means, videos, links, identifiers = _means(evaluation), [], {}, {}
     for (dataset, split, video), group in series.items():
-        same = (dataset, video, tuple(sorted((model, index.size, _bytes(evaluation, index)) for model, index in group.items())))
-        if same not in seen:
-            seen[same] = _link(evaluation, dataset, split, video)
-            longest = max(longest, *map(len, group.values()))
-            entry = {"name": video, "id": seen[same][0], "label": seen[same][1]}
-            videos.append(entry | _drawn(evaluation, group, points) | {"means": _thousandths(means[dataset, split, video])})
-        links[dataset, split, video] = "#video=" + quote(seen[same][0], safe="", errors="replace")
+        content = dataset, video, *((model, _bytes(evaluation, index)) for model, index in sorted(group.items()))
+        if content not in identifiers:
+            identifiers[content] = "/".join([dataset, video] + [split] * (split != ""))
+            label = " · ".join([dataset] * several[0] + [video] + [f"split {split}"] * (several[1] and split != ""))
+            entry = {"name": video, "id": identifiers[content], "label": label} | _drawn(evaluation, group, points)
+            videos.append(entry | {"means": _thousandths(means[dataset, split, video])})
+        links[dataset, split, video] = "#video=" + quote(identifiers[content], safe="", errors="replace")
+    longest = max((len(index) for group in series.values() for index in group.values()), default=0)
     return Curves(videos, links, -(-longest // points))
 
 
@@ -54,7 +55,7 @@ def over_time(evaluation: Evaluation, drawn: Curves) -> str:
         return section("time", "Over time", "<p>No curves: no video has more than one frame.</p>")
     baselines = len(evaluation.models) - len(predictions(evaluation))
     words = "One line for each model" + (", baselines thin" if baselines and predictions(evaluation) else "")
-    words += ". A gap is a frame without a value. Point at a curve, or focus the curves and use the arrow keys, to read values."
+    words += ". A gap is a frame without a value, a dotted line chance. Point at a curve, or focus the curves and use the arrow keys, to read values."
     if drawn.per_point > 1:
         words += (
             f" To keep this page small, a point is the mean of up to {drawn.per_point} frames; the CSV files have each frame."
@@ -90,13 +91,6 @@ def _series(evaluation):
 
 def _bytes(evaluation, index):
     return b"".join(evaluation.rows[name][index].tobytes() for name in ("frame", *METRICS))
-
-
-def _link(evaluation, dataset, split, video):
-    """What the fragment and the list of videos call a video."""
-    datasets, splits = (len(set(evaluation.rows[name].tolist())) > 1 for name in ("dataset", "split"))
-    label = " · ".join([dataset] * datasets + [video] + [f"split {split}"] * (splits and split != ""))
-    return "/".join([dataset, video] + [split] * (split != "")), label
 
 
 def _drawn(evaluation, group, points):

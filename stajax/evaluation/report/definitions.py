@@ -28,16 +28,18 @@ def definitions(evaluation: Evaluation) -> str:
     compat = _COMPAT.get(evaluation.compat, text(evaluation.compat))
     terms = {
         "Conventions": f"“{text(evaluation.compat)}”: {compat}. Where that code draws random numbers, their exact expectation.",
-        "AUC-J": "Thresholds are the map’s values at the fixated pixels, all other pixels are negative. It is biased upward where "
-        "fixations are few: for P fixated pixels chance is 0.5 + 1 / (2 (P + 1)), not 0.5. Compare it only between models on the "
-        "same frames.",
+        "AUC-J": "Thresholds are the map’s values at the fixated pixels, all other pixels are negative. It is biased upward "
+        "where fixations are few: for P fixated pixels chance is 0.5 + 1 / (2 (P + 1)), not 0.5. Compare only models "
+        "on the same frames.",
         "s-AUC": f"Shuffled AUC. Negatives are the pixels that people fixated on {_other(settings)}. Chance is 0.5.",
-        "NSS": "Mean over the fixated pixels of the map, standardised to mean 0 and variance 1. Chance is 0; there is no upper bound.",
+        "NSS": "Mean over the fixated pixels of the map, standardised to mean 0 and variance 1. Chance is 0; there is no upper "
+        "bound.",
         "CC": "Pearson’s correlation of the map with the density of fixations.",
         "SIM": f"Map and density each scaled to [0, 1], then to the sum 1; the sum of the pixelwise minimum.{_empty(settings)}",
         "Means": f"Frames are averaged to a video, videos to a data set, each with the same weight.{_splits(settings)}",
-        "Intervals": "Percentiles 2.5 and 97.5 of 2 000 means over videos drawn with replacement; a data set with one video has "
-        "none. Two overlapping intervals may still belong to models that differ on nearly every video: see the table of videos.",
+        "Intervals": "Percentiles 2.5 and 97.5 of 2 000 means over videos drawn with replacement; a data set with one video "
+        "has none. Two overlapping intervals may still belong to models that differ on nearly every video: see the table of "
+        "videos.",
     }
     terms |= {
         f"Baseline {name.replace('_', ' ')}": f"{_BASELINES[name][0].upper()}{_BASELINES[name][1:]}."

@@ -36,7 +36,7 @@ def left_out(evaluation: Evaluation) -> str:
 
 
 def _reasons(evaluation):
-    """Reason, what follows from it, how many frames; the prediction's as the evaluation counts them, then the baselines'."""
+    """Reason, how many frames, what follows from it; the prediction's as the evaluation counts them, then the baselines'."""
     first, *others = evaluation.models
     counts = {first: evaluation.notes} | {model: _counts(evaluation.select(model=model)) for model in others}
     rows = []
@@ -46,12 +46,12 @@ def _reasons(evaluation):
             meaning = "; ".join(_MEANING.get(part, "") for part in reason.split(", ")).strip("; ")
             share = f" ({n / total:.1%})" if total else ""
             rows.append(
-                f'<tr><th scope="row">{text(reason)}</th><td>{meaning}</td><td>{text(name_of(model))}</td>'
-                f'<td class="num">{count(n)}{share}</td></tr>'
+                f'<tr><th scope="row">{text(reason)}</th><td class="num">{count(n)}{share}</td>'
+                f'<td>{text(name_of(model))}</td><td class="prose">{meaning}</td></tr>'
             )
     if not rows:
         return "<p>Nothing: every listed frame has every metric, for every model.</p>"
-    head = heads(["Reason", "What follows", "Model"], ["Frames"])
+    head = [*heads(["Reason"], ["Frames"]), *heads(["Model", "What follows"])]
     body = "<tbody>" + "\n".join(rows) + "</tbody>"
     return table("Why frames lack a metric", "Frames that lack a metric, or have one by convention", head, [body])
 

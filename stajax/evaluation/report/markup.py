@@ -53,7 +53,8 @@ def embedded(content: object) -> str:
 
 def section(identifier: str, heading: str, body: str) -> str:
     """Part of the page; `body` is HTML, the rest plain."""
-    return f'<section id="{identifier}" aria-labelledby="{identifier}-h">\n<h2 id="{identifier}-h">{heading}</h2>\n{body}\n</section>'
+    name = f"{identifier}-heading"
+    return f'<section id="{identifier}" aria-labelledby="{name}">\n<h2 id="{name}">{heading}</h2>\n{body}\n</section>\n'
 
 
 def table(label: str, caption: str, head: Sequence[str], bodies: Iterable[str], *, kind: str = "") -> str:

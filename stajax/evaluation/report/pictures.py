@@ -48,7 +48,8 @@ def example_frames(
         n: of best and of worst frames.
 
     Returns:
-        Best first, then worst first. [] without a prediction, and where neither the frame nor its map can be read.
+        The best, highest first, then the worst, lowest first; without those whose frame or map cannot be read. [] without a
+        prediction.
 
     Raises:
         ValueError: `look_up`'s.

@@ -1,0 +1,1 @@
+"""Class activation: where in a picture the evidence for a class lies."""

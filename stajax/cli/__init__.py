@@ -1,0 +1,44 @@
+"""`stajax <command>`: parses, calls one function, prints. One file a command. Exit code 0: done; 1: failed; 2: bad input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from stajax import __version__
+from stajax.cli import convert, doctor, evaluate, export, predict, weights
+from stajax.cli.progress import complain
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    from stajax.convert.errors import ConvertError
+    from stajax.encoders.params import WeightsError
+    from stajax.media import MediaError, OutputError
+
+    try:
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except OutputError as error:
+        return complain(error, 1)
+    except (MediaError, WeightsError, ConvertError) as error:
+        return complain(error, 2)
+    except KeyboardInterrupt:
+        return complain(f"interrupted{arguments.interrupted}", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stajax", description="Where people look in a video with sound.")
+    parser.add_argument("--version", action="version", version=f"stajax {__version__}")
+    parser.set_defaults(interrupted="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (predict, evaluate, convert, weights, export, doctor):
+        command.add(commands)
+    return parser

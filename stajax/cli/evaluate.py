@@ -1,0 +1,105 @@
+"""`stajax evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from stajax.cli import arguments
+from stajax.cli.progress import Counter, complain
+
+EXAMPLES = """\
+examples:
+  stajax evaluate --pred out --truth stavis/data --protocol stavis --workers 8 -o scores
+  stajax evaluate --pred out --truth osie --protocol osie --baselines
+  stajax evaluate --truth ucf --protocol ucf --baselines centre_prior,gbvs     # no prediction: baselines alone
+  stajax evaluate --pred out --truth mine --protocol plain --option sigma=32
+
+writes results.json, per_frame.csv, per_video.csv and report.html, which opens from disk, into DIR. docs/evaluation.md tells
+the layout of each protocol's folder, docs/benchmarks.md where the six benchmarks come from.
+"""
+
+
+def add(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="five metrics of predicted maps on a data set, and a report",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--pred", metavar="DIR", help="predicted maps: results of stajax predict, PNGs, STAViS's own folders")
+    parser.add_argument("--truth", required=True, metavar="DIR", help="the data set")
+    parser.add_argument("--protocol", required=True, metavar="P", help="stavis, osie, ucf, diem or plain")
+    parser.add_argument(
+        "--compat", metavar="C", help="whose metrics: mit, stavis or pysaliency (default: the protocol's usual)"
+    )
+    parser.add_argument("--workers", type=arguments.count, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument(
+        "--baselines",
+        nargs="?",
+        type=arguments.names,
+        const=["all"],
+        default=[],
+        metavar="N,N",
+        help="score these too: chance, centre_prior, spectral_residual, itti, gbvs, human (default: those the data set allows)",
+    )
+    parser.add_argument("--datasets", type=arguments.names, metavar="N,N", help="which of the protocol's data sets")
+    parser.add_argument("--splits", type=arguments.names, metavar="N,N", help="which splits, such as train,test for osie")
+    parser.add_argument("--option", action="append", default=[], metavar="K=V", help="the protocol's own, such as sigma=32")
+    parser.add_argument("--average", default="splits", choices=("splits", "once"), help="splits as STAViS, or each video once")
+    parser.add_argument("--name", help="the prediction's name in the results (default: its folder's)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first map that is missing or broken")
+    parser.add_argument("-o", "--out", default="evaluation", metavar="DIR", help="where the files go (default: evaluation)")
+    parser.set_defaults(run=_run)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from stajax.evaluation.evaluate import evaluate, possible_baselines, write
+    from stajax.evaluation.report import example_frames, write_html
+
+    counter = Counter("frames")
+    try:
+        options = dict(_option(text) for text in given.option)
+        baselines = given.baselines
+        if baselines == ["all"]:
+            baselines = possible_baselines(given.truth, given.protocol, given.datasets, given.splits, options)
+        evaluation = evaluate(
+            given.pred,
+            given.truth,
+            given.protocol,
+            compat=given.compat,
+            workers=given.workers,
+            baselines=baselines,
+            progress=lambda progress: counter(progress.done, progress.total, progress.video),
+            datasets=given.datasets,
+            splits=given.splits,
+            name=given.name,
+            strict=given.strict,
+            options=options,
+        )
+        counter.close()
+        out = Path(given.out)
+        write(evaluation, out)
+        command = "stajax " + shlex.join(sys.argv[1:])
+        write_html(evaluation, out / "report.html", pictures=example_frames(evaluation), command=command)
+    except (ValueError, ImportError) as error:
+        return complain(error, 2)
+    except RuntimeError as error:
+        return complain(error, 1)
+    print(evaluation.table(given.average))
+    print(f"{out / 'report.html'}, with results.json, per_frame.csv and per_video.csv beside it")
+    return 0
+
+
+def _option(text: str) -> tuple[str, float | int | str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--option {text}: give KEY=VALUE, such as sigma=32")
+    for kind in (int, float):
+        try:
+            return key, kind(value)
+        except ValueError:
+            continue
+    return key, value
