@@ -1,6 +1,6 @@
 # make demo   predict fixations of a bundled clip with sound, and say where the overlay is
 # make test   run the tests, with the quick ones of the authors' nets
-# make parity run every golden of the authors' nets (half an hour of patience; GOLDENS=DIR for others)
+# make parity run every golden of the authors' nets, ten minutes (GOLDENS=DIR for others)
 # make lint   ruff and the import contract
 # make wheel  build the wheel and print its size
 # Each sets up what it needs in .venv by itself; only python3 (3.11 or newer) and pip are needed.

@@ -5,16 +5,17 @@ import io
 import json
 import re
 import shutil
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr
 from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from commands import bad, stajax
 from inference.tiny import clip, no_file_over, pictures, tone, write_model
 
-from stajax import cli, inference
+from stajax import inference
 from stajax.cli import progress
 from stajax.encoders.params import WEIGHTS
 from stajax.inference.clips import Progress, Summary
@@ -48,17 +49,6 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     return Path(clip(tmp_path_factory.mktemp("clips") / "short.mp4", n=12, sound=tone(0.5, 16000)[None], rate=16000))
-
-
-def stajax(*arguments):
-    """Exit code, standard output and standard error of a command."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse
-            code = stop.code
-    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue(), lines=err.getvalue().splitlines())
 
 
 # One run over everything that people feed to it
@@ -166,12 +156,6 @@ def test_a_clip_without_sound_has_one_warning(zoo):
 
 
 # Bad arguments
-
-
-def bad(*arguments, code=2):
-    result = stajax(*arguments)
-    assert result.code == code and "Traceback" not in result.err and result.lines[-1].startswith("stajax")
-    return result.lines[-1] if result.lines[0].startswith("usage:") else "".join(result.lines)  # else there is one line only
 
 
 def test_bad_inputs(tmp_path, weights):

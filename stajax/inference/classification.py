@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import NamedTuple
 
 import jax
@@ -47,7 +48,7 @@ def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: st
     if len(names) != 1:
         raise ValueError(f"{model.path}: {len(names)} classification nets in this model; one is needed")
     (name,) = names
-    index = _index(tag, model)
+    index = _index(tag, model, nets[name].config.channels)
 
     def output(predictions: dict, aux: dict) -> dict[str, jax.Array]:
         probabilities = jax.nn.softmax(predictions[name][:, 0], axis=-1)
@@ -67,14 +68,15 @@ def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: st
     return ClassMaps(**found, time=np.array([time for time, _ in shown]))
 
 
-def _index(tag: str | int, model: folder.ModelFolder) -> int:
-    classes = list(model.classes)
-    if isinstance(tag, int):
-        if not 0 <= tag < len(classes):
-            raise ValueError(f"class {tag}: this model has classes 0..{len(classes) - 1}")
-        return tag
+def _index(tag: str | int, model: folder.ModelFolder, channels: int) -> int:
+    """The tag's channel, out of `channels`."""
+    if isinstance(tag, Integral):  # NumPy's too
+        if not 0 <= tag < channels:
+            raise ValueError(f"class {tag}: this model has classes 0..{channels - 1}")
+        return int(tag)
     wanted = tag.strip().lower()
     for index, (known, aliases) in enumerate(model.classes.items()):
         if wanted in (known.lower(), *(alias.lower() for alias in aliases)):
             return index
-    raise ValueError(f"unknown tag {tag!r}; this model knows: {'; '.join(classes)}")
+    knows = f"knows: {'; '.join(model.classes)}" if model.classes else f"names no classes; give a number in 0..{channels - 1}"
+    raise ValueError(f"unknown tag {tag!r}; this model {knows}")

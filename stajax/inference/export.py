@@ -84,7 +84,7 @@ def export(
     *,
     nets: str | Sequence[str] | None = None,
     fusion: str = "paper",
-    platforms: Sequence[str] = PLATFORMS,
+    platforms: str | Sequence[str] = PLATFORMS,
     precision: str = "highest",
 ) -> Exported:
     """Write a model to `path`, which must end in ``.stajax``, whole or not at all.
@@ -98,11 +98,12 @@ def export(
         WeightsError: no such model. ValueError: no fixation net, an unknown net, fusion or platform, another suffix.
         OutputError: the file cannot be written.
     """
-    path, platforms = Path(path), tuple(platforms)
+    path, platforms = Path(path), (platforms,) if isinstance(platforms, str) else tuple(platforms)
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: an artefact's name ends in {SUFFIX}; try {path.with_suffix(SUFFIX).name}")
-    if not platforms or (unknown := sorted(set(platforms) - set(PLATFORMS))):
-        raise ValueError(f"unknown platforms {', '.join(unknown) if platforms else '()'}; known: {', '.join(PLATFORMS)}")
+    unknown = sorted(set(platforms) - set(PLATFORMS))
+    if unknown or not platforms:
+        raise ValueError(f"unknown platforms {', '.join(unknown) or '(none given)'}; known: {', '.join(PLATFORMS)}")
     members = folder.members(name_or_path)
     engine = Engine([(m.structure, m.variables) for m in members], batch=1, nets=nets, fusion=fusion, precision=precision)
     with replacing(path) as part:

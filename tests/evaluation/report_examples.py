@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, rows_of
+from stajax.evaluation.results import COLUMNS, Evaluation, rows_of
 
 HOSTILE = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">&amp;'<!--"
 VOID = {"meta", "link", "img", "br", "hr", "input"}

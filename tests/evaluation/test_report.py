@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 from report_examples import HOSTILE, Page, cells, evaluation
 
+import stajax
 from stajax.evaluation.evaluate import evaluate
 from stajax.evaluation.report import Picture, example_frames, write_html
 from stajax.evaluation.report.curves import BUDGET, curves
@@ -61,6 +63,14 @@ def test_policy_allows_the_one_script_by_its_digest(tmp_path):
     policy = page.one("meta", http_equiv="Content-Security-Policy").attributes["content"]
     assert base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode() in policy
     assert "default-src 'none'" in policy
+
+
+def test_a_wheel_holds_the_style_and_the_script():
+    root = Path(stajax.__file__).parents[1]
+    packaged = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folder = root / "stajax/evaluation/report"
+    held = {path for pattern in packaged["stajax.evaluation.report"] for path in folder.glob(pattern)}
+    assert held == {path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"} != set()
 
 
 def test_summary_equals_per_dataset(tmp_path):

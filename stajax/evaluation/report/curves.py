@@ -55,7 +55,10 @@ def over_time(evaluation: Evaluation, drawn: Curves) -> str:
         return section("time", "Over time", "<p>No curves: no video has more than one frame.</p>")
     baselines = len(evaluation.models) - len(predictions(evaluation))
     words = "One line for each model" + (", baselines thin" if baselines and predictions(evaluation) else "")
-    words += ". A gap is a frame without a value, a dotted line chance. Point at a curve, or focus the curves and use the arrow keys, to read values."
+    words += (
+        ". A gap is a frame without a value, a dotted line is chance. To read values, point at a curve, or focus the curves "
+    )
+    words += "and use the arrow keys."
     if drawn.per_point > 1:
         words += (
             f" To keep this page small, a point is the mean of up to {drawn.per_point} frames; the CSV files have each frame."

@@ -7,9 +7,9 @@ import hashlib
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.metadata import version
 from importlib.resources import files
 
-from stajax import __version__
 from stajax.evaluation.report.curves import curves, over_time
 from stajax.evaluation.report.definitions import definitions, reproduce
 from stajax.evaluation.report.left_out import left_out
@@ -105,7 +105,7 @@ def _page(evaluation, title, pictures, command):
 <main>
 {"".join(body)}
 </main>
-<footer>Written by stajax {text(__version__)}. This file is complete in itself and loads nothing.</footer>
+<footer>Written by stajax {text(version("stajax"))}. This file is complete in itself and loads nothing.</footer>
 <script>{script}</script>
 </body>
 </html>
@@ -128,7 +128,7 @@ def _facts(evaluation):
         "Videos": count(len(videos)),
         "Frames": count(len(frames)),
         "Models": ", ".join(name_of(model) for model in evaluation.models),
-        "Written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M} by stajax {__version__}",
+        "Written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M} by stajax {version('stajax')}",
     }
     settings = {k: v for k, v in evaluation.settings.items() if k not in _ELSEWHERE and v not in (None, [], {}, "")}
     settings |= evaluation.settings.get("options") or {}
