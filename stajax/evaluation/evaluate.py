@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from stajax.data.fixations import DataError
 from stajax.evaluation.compat import COMPAT
@@ -259,7 +260,8 @@ def _score(video, frames, maps, gathered, problem, prior):
 def _executor(scorer, workers):
     if workers == 1:
         _start(scorer)
-        yield _Here()
+        with threadpool_limits(1, "blas"):  # for products as small as these, threads cost up to five times what they give
+            yield _Here()
         return
     with _one_thread_each():
         pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (scorer,))
