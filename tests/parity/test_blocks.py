@@ -15,8 +15,9 @@ from part_inputs import part_inputs
 from stajax.convert.families import recognise
 from stajax.convert.table import Row, apply_table
 from stajax.convert.tables.layers import conv
+from stajax.models.frl import fixation_refine
 from stajax.models.network import NETS
-from stajax.models.released.reasoning import ConvGRU, Reasoning, frl
+from stajax.models.released.reasoning import ConvGRU, Reasoning
 from stajax.models.released.temporal import scrambled_stack
 
 # What a net asks of its encoders when it is built. The encoders themselves are not needed, and take long to build.
@@ -51,7 +52,7 @@ def _frl(golden, inputs: dict) -> dict:
     found = {}
     for case, params in golden.index["params"].items():
         x, rate = inputs[f"frl_{case}"], params["refine_rate"]
-        result = np.asarray(frl(x, rate=rate, threshold=params["refine_thresh"]))
+        result = np.asarray(fixation_refine(x, rate=rate, threshold=params["refine_thresh"]))
         # The attention is not returned: it is what the result, (x attention + x) / 2, has of x along x.
         attention = (x * (2 * result - x)).sum(-1) / np.square(x).sum(-1)
         open_attention = 1 / (1 + np.exp(-x.mean(-1)))

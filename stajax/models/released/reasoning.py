@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stajax.layers.conv import Conv
+from stajax.models.frl import fixation_refine
 from stajax.models.released.attention import PairAttention
 
 ROUNDS = 3
@@ -28,18 +29,6 @@ class ConvGRU(nnx.Module):
         return state * (1 - z) + new * z
 
 
-def frl(x: jax.Array, *, rate: float = 0.6, threshold: float = 0.8) -> jax.Array:
-    """The fixation refine layer (Eq. 13, 14) as released: (B, h, w, C) -> (B, h, w, C).
-
-    With m the mean over channels: positions where m < threshold * max(m) have their attention sigmoid(m) scaled by `rate`;
-    the result is the mean of the input and the input times its attention.
-    """
-    m = x.mean(-1, keepdims=True)
-    low = m < threshold * m.max((1, 2), keepdims=True)
-    attention = jax.nn.sigmoid(m) * jnp.where(low, rate, 1.0)
-    return (x * attention + x) / 2
-
-
 class Reasoning(nnx.Module):
     """The C-GCN of the authors: tensors shared by nodes and rounds. Without a GRU (ST+) nothing of the old state stays."""
 
@@ -59,7 +48,7 @@ class Reasoning(nnx.Module):
                 aux["generate_attention"] += attended
                 aux["pair_gate"] += gates
             states = messages if self.gru is None else [self.gru(a, h) for a, h in zip(messages, nodes, strict=True)]
-            nodes = [frl(state) for state in states]
+            nodes = [fixation_refine(state) for state in states]
             aux["round_fusion"] += messages
             aux["round_gru"] += [] if self.gru is None else states
             aux["FRL"] += nodes
