@@ -30,6 +30,8 @@ def add(commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
+    if given.dataset is None and given.protocol is not None:
+        return complain("doctor --protocol P needs a DATASET, its folder", 2)
     if given.dataset is None:
         return _installation()
     if given.protocol is None:

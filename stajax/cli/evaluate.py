@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--datasets", type=arguments.names, metavar="N,N", help="which of the protocol's data sets")
     parser.add_argument("--splits", type=arguments.names, metavar="N,N", help="which splits, such as train,test for osie")
-    parser.add_argument("--option", action="append", default=[], metavar="K=V", help="the protocol's own, such as sigma=32")
+    parser.add_argument("--option", action="append", default=[], metavar="K=N", help="of the protocol, such as sigma=32")
     parser.add_argument("--average", default="splits", choices=("splits", "once"), help="splits as STAViS, or each video once")
     parser.add_argument("--name", help="the prediction's name in the results (default: its folder's)")
     parser.add_argument("--strict", action="store_true", help="stop at the first map that is missing or broken")
@@ -56,10 +57,14 @@ def add(commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from stajax.convert.errors import listed
     from stajax.evaluation.evaluate import evaluate, possible_baselines, write
     from stajax.evaluation.report import example_frames, write_html
+    from stajax.media import OutputError
 
-    counter = Counter("frames")
+    counter, out = Counter("frames"), Path(given.out)
+    if out.exists() and not out.is_dir():  # told now, not after hours of scoring
+        raise OutputError(f"{out}: a file, not a folder; choose another -o")
     try:
         options = dict(_option(text) for text in given.option)
         baselines = given.baselines
@@ -80,26 +85,27 @@ def _run(given: argparse.Namespace) -> int:
             options=options,
         )
         counter.close()
-        out = Path(given.out)
         write(evaluation, out)
         command = "stajax " + shlex.join(sys.argv[1:])
         write_html(evaluation, out / "report.html", pictures=example_frames(evaluation), command=command)
+    except (OutputError, RuntimeError) as error:
+        return complain(error, 1)
     except (ValueError, ImportError) as error:
         return complain(error, 2)
-    except RuntimeError as error:
-        return complain(error, 1)
+    if missing := evaluation.settings["videos_without_prediction"]:
+        print(f"stajax: warning: {len(missing)} videos have no prediction and are left out: {listed(missing)}", file=sys.stderr)
     print(evaluation.table(given.average))
     print(f"{out / 'report.html'}, with results.json, per_frame.csv and per_video.csv beside it")
     return 0
 
 
-def _option(text: str) -> tuple[str, float | int | str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--option {text}: give KEY=VALUE, such as sigma=32")
+def _option(text: str) -> tuple[str, float | int]:
+    key, _, value = text.partition("=")
     for kind in (int, float):
         try:
-            return key, kind(value)
+            number = kind(value)
         except ValueError:
             continue
-    return key, value
+        if math.isfinite(number):
+            return key, number
+    raise ValueError(f"--option {text}: give KEY=NUMBER, such as sigma=32")

@@ -33,9 +33,12 @@ def add(commands) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     from stajax.inference.export import PLATFORMS, export
+    from stajax.media import OutputError
 
     try:
         made = export(given.model, given.out, nets=given.nets, fusion=given.fusion, platforms=given.platforms or PLATFORMS)
+    except OutputError as error:
+        return complain(error, 1)
     except ValueError as error:
         return complain(error, 2)
     print(f"{made.path}: {made.size / 1e6:.1f} MB for {', '.join(made.platforms)}; docs/export.md tells how to run it")

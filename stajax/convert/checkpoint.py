@@ -6,21 +6,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from flax import nnx
 
-from stajax.convert.errors import ConvertError
-from stajax.convert.families import Family, recognise
-from stajax.convert.readers import read_checkpoint
+from stajax.convert.errors import ConvertError, listed
+from stajax.convert.families import SWITCH, Family, recognise
+from stajax.convert.readers import Checkpoint, read_checkpoint
 from stajax.convert.report import write_report
 from stajax.convert.table import apply_table, left_over
 from stajax.data.tags import AVE_CLASSES
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
-from stajax.encoders.params import write_params
+from stajax.encoders.params import flatten, write_params
+from stajax.media.atomic import writing
 from stajax.models import folder
 from stajax.models.network import Structure
 
@@ -63,60 +66,92 @@ def convert(
 
     Raises:
         ConvertError: a file that is no checkpoint of a net known to stajax, or does not fit it; two nets of one name.
-        WeightsError: `out` exists and is no model.
+        WeightsError: `out` exists and is no model. OutputError: it cannot be written.
     """
     out = Path(out)
     named = [source if isinstance(source, tuple) else (None, source) for source in sources]
+    if not named:
+        raise ConvertError("convert what? name at least one checkpoint file")
     folder.refuse_strangers(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        done: dict[str, Converted] = {}
-        for name, source in named:
-            report(f"{source}: reading")
-            made = _convert(Path(source), temporary / "next", out.name, dtype, name)
-            report(f"{source}: {made.title}, {made.parameters / 1e6:.1f} M parameters in {made.tensors} tensors")
-            if len(named) > 1 and not made.member:
-                raise ConvertError(f"{source}: {made.title} is an encoder, not a net; convert it into a folder of its own")
-            if made.member in done:
-                raise ConvertError(f"{source}: a second {made.member} ({made.title}); name both: short=FILE long=FILE")
-            os.replace(temporary / "next", temporary / (made.member or "encoder"))
-            done[made.member] = made
-        if len(done) == 1:
-            whole = temporary / (next(iter(done)) or "encoder")
-        else:
-            whole = temporary
-            titles = ", ".join(made.title for made in done.values())
-            card = _card(out.name, titles, ", ".join(Path(source).name for _, source in named))
-            folder.write_members(whole, list(done), name=out.name, model_card=card)
-        os.chmod(whole, 0o755)
-        folder.replace(out, whole)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            done = _convert_all(named, temporary, out.name, dtype, report)
+            whole = _whole(temporary, done, named, out.name)
+            os.chmod(whole, 0o755)
+            folder.replace(out, whole)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return list(done.values())
 
 
-def _convert(source: Path, out: Path, name: str, dtype: str, net: str | None) -> Converted:
-    """One checkpoint to the folder `out`, whose model is called `name`."""
-    checkpoint = read_checkpoint(source)
+def _convert_all(
+    named: Sequence[tuple[str | None, str | os.PathLike]],
+    temporary: Path,
+    name: str,
+    dtype: str,
+    report: Callable[[str], None],
+) -> dict[str, Converted]:
+    """Each checkpoint to a folder of its member's name inside `temporary`."""
+    done: dict[str, Converted] = {}
+    for net, source in named:
+        report(f"{source}: reading")
+        checkpoint = read_checkpoint(source)
+        with _naming(source):
+            family = recognise(checkpoint.tensors, net)
+            if len(named) > 1 and family.network is None:
+                raise ConvertError(f"{family.title} is an encoder, not a net; convert it into a folder of its own")
+            if family.member in done:
+                how = "a model has one" if family.member == SWITCH else "name both: short=FILE long=FILE"
+                raise ConvertError(f"a second {family.member} ({family.title}); {how}")
+            made = _convert(Path(source), checkpoint, family, temporary / (family.member or "encoder"), name, dtype)
+        report(f"{source}: {made.title}, {made.parameters / 1e6:.1f} M parameters in {made.tensors} tensors")
+        done[made.member] = made
+    return done
+
+
+def _whole(temporary: Path, done: dict[str, Converted], named: Sequence[tuple], name: str) -> Path:
+    """The folder to put in place: of one checkpoint its own, of several the one that holds them, made a model of members."""
+    if len(done) == 1:
+        return temporary / (next(iter(done)) or "encoder")
+    titles = ", ".join(made.title for made in done.values())
+    card = _card(name, titles, ", ".join(Path(source).name for _, source in named))
+    folder.write_members(temporary, list(done), name=name, model_card=card)
+    return temporary
+
+
+@contextmanager
+def _naming(source: str | os.PathLike) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
     try:
-        family = recognise(checkpoint.tensors, net)
-        shapes = Structure(family.network).shapes if family.network else _encoder_shapes(family)
-        variables, entries = apply_table(checkpoint.tensors, family.rows, shapes, unused=family.unused)
+        yield
     except ConvertError as error:
         raise ConvertError(f"{source}: {error}") from None
+
+
+def _convert(source: Path, checkpoint: Checkpoint, family: Family, out: Path, name: str, dtype: str) -> Converted:
+    """One checkpoint to the folder `out`, whose model is called `name`."""
+    structure = Structure(family.network) if family.network else None
+    shapes = structure.shapes if structure else _encoder_shapes(family)
+    variables, entries = apply_table(checkpoint.tensors, family.rows, shapes, unused=family.unused)
+    _refuse_overflow(variables, dtype)
     card = _card(name, family.title, source.name)
-    if family.network:
-        folder.write(
-            out, Structure(family.network), variables, name=name, model_card=card, classes=_classes(family), dtype=dtype
-        )
+    if structure:
+        folder.write(out, structure, variables, name=name, model_card=card, classes=_classes(family), dtype=dtype)
     else:
         _write_encoder(out, family, variables, name, card, dtype)
     unused = left_over(checkpoint.tensors, entries, unused=family.unused)
     write_report(out / REPORT, source, checkpoint, family.title, entries, unused)
-    member = "" if family.network is None else family.net or "switch"
     parameters = sum(checkpoint.tensors[entry.source].size for entry in entries)
-    return Converted(member, family.title, len(entries), len(unused), parameters)
+    return Converted(family.member, family.title, len(entries), len(unused), parameters)
+
+
+def _refuse_overflow(variables: dict, dtype: str) -> None:
+    """ConvertError for finite values that become infinite in `dtype`."""
+    large = [name for name, x in flatten(variables).items() if np.abs(x).max(initial=0) > np.finfo(dtype).max]
+    if large:
+        raise ConvertError(f"values too large for {dtype} in {listed(large)}; convert to float32")
 
 
 def _card(name: str, title: str, source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from stajax.models.network import NetworkConfig
 from stajax.models.released.base import ReleasedConfig
 from stajax.models.released.switch import ReleasedSwitchConfig
 
+SWITCH = "switch"  # the member's name of the audio switch; no net may have it
 HOP = 0.04  # seconds: the release cuts a sound window for every frame, of clips at 25 to 30 frames/s
 
 
@@ -35,6 +37,11 @@ class Family:
     part: str = ""
     encoder: str = ""
 
+    @property
+    def member(self) -> str:
+        """Its name among the members of a model, "" for an encoder."""
+        return "" if self.network is None else self.net or SWITCH
+
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Family:
     """The family of a checkpoint. net: name of the net in the model folder, instead of the usual one.
@@ -43,7 +50,11 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Fami
     """
     if net is not None and not re.fullmatch(r"\w+", net):
         raise ConvertError(f"{net!r} is no name for a net; use letters, digits and _")
-    if kind := _released(tensors):
+    kind = _released(tensors)
+    if net is not None and (net == SWITCH) != (kind == SWITCH):
+        right = "the audio switch, whose name is switch" if kind == SWITCH else "not the audio switch, whose name that is"
+        raise ConvertError(f"{net}=FILE: this checkpoint is {right}")
+    if kind:
         return _released_family(kind, tensors, net)
     if net:
         raise ConvertError(f"{net}=FILE names a net, but this checkpoint is no net of the authors")
@@ -101,7 +112,7 @@ def _released_family(kind: str, tensors: Mapping[str, np.ndarray], net: str | No
         rows += encoders.vggsound_children("layerA", "sound.")
         return Family("audio switch", rows, released.UNUSED[kind], network=network)
     net = net or usual
-    config = ReleasedConfig(int(generation or 2022), int(tensors["extra_projf.weight"].shape[1]))
+    config = ReleasedConfig(int(generation or 2022), _channels(tensors))
     rows = released.rows(kind, f"nets.{net}.")
     if frames == "vgg16_d1":
         rows += encoders.vgg16("frames.")
@@ -115,6 +126,13 @@ def _released_family(kind: str, tensors: Mapping[str, np.ndarray], net: str | No
     network = NetworkConfig(frames, sound, size, HOP, nets={net: (entry, config)})
     title = f"{name} ({'December 2021' if generation else '2022'})"
     return Family(title, rows, released.UNUSED[kind], net, network)
+
+
+def _channels(tensors: Mapping[str, np.ndarray]) -> int:
+    """Channels of the net: most of its three projections say so, for one may be missing or broken; 28 where none does."""
+    shapes = [np.shape(tensors.get(f"extra_proj{letter}.weight")) for letter in "fgh"]
+    widths = Counter(shape[1] for shape in shapes if len(shape) == 4 and 1 < shape[1] < 4096)
+    return int(widths.most_common(1)[0][0]) if widths else ReleasedConfig.channels
 
 
 def _encoder(tensors: Mapping[str, np.ndarray]) -> Family:

@@ -64,8 +64,8 @@ class STA(nnx.Module):
         c = channels[config.strides[0]]
         side = -(-frames.size // config.strides[0])
         self.temporal = TemporalConv(c, rngs=rngs) if config.use_temporal else None
-        deconv = (sound.features, (*config.deconv_channels, c), side)
-        self.sound = SoundGate(DeConv(*deconv, rngs=rngs), config.switch_position) if config.use_sound else None
+        deconv = DeConv(sound.features, (*config.deconv_channels, c), side, rngs=rngs) if config.use_sound else None
+        self.sound = SoundGate(deconv, config.switch_position) if config.use_sound else None
         self.cov = Conv((3 if config.fuse_spatial else 2) * c, config.width, (1, 1), rngs=rngs)
         self.decoder = Decoder(
             [channels[stride] for stride in config.strides],
