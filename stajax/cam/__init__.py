@@ -1,7 +1,7 @@
 """Class activation: where in a picture the evidence for a class lies. Works on plain arrays; public names load on first use.
 
-All but the two functions named `released_...` and `recover` (NumPy) are JAX functions, jitted, over any leading axes; they take
-NumPy arrays too and return JAX arrays.
+`recover`, `released_class_map` and `resize_linear` are NumPy. All else is JAX: jitted, over any leading axes (`smooth`: frames
+first), NumPy arrays in too, JAX arrays out.
 """
 
 from stajax.lazy import exports

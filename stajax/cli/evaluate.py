@@ -61,6 +61,7 @@ def _run(given: argparse.Namespace) -> int:
     from stajax.evaluation.evaluate import evaluate, possible_baselines, write
     from stajax.evaluation.report import example_frames, write_html
     from stajax.media import OutputError
+    from stajax.media.atomic import writing
 
     counter, out = Counter("frames"), Path(given.out)
     if out.exists() and not out.is_dir():  # told now, not after hours of scoring
@@ -85,9 +86,10 @@ def _run(given: argparse.Namespace) -> int:
             options=options,
         )
         counter.close()
-        write(evaluation, out)
         command = "stajax " + shlex.join(sys.argv[1:])
-        write_html(evaluation, out / "report.html", pictures=example_frames(evaluation), command=command)
+        with writing(out):
+            write(evaluation, out)
+            write_html(evaluation, out / "report.html", pictures=example_frames(evaluation), command=command)
     except (OutputError, RuntimeError) as error:
         return complain(error, 1)
     except (ValueError, ImportError) as error:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stajax.media.atomic import replacing
+from stajax.media.atomic import replacing, writing
 
 METRICS = ("auc_judd", "similarity", "auc_shuffled", "cc", "nss")  # the names of `metrics.five`, in the order of Table 7
 LABELS = {"auc_judd": "AUC-J", "similarity": "SIM", "auc_shuffled": "s-AUC", "cc": "CC", "nss": "NSS"}
@@ -158,7 +158,7 @@ class Evaluation:
             ("per_frame.csv", COLUMNS, self.rows),
             ("per_video.csv", VIDEO_COLUMNS, self.per_video()),
         ):
-            with replacing(Path(folder) / name) as part, part.open("w", newline="", encoding="utf-8") as file:
+            with replacing(Path(folder) / name) as part, writing(part), part.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(columns)
                 writer.writerows(zip(*(_plain(table[column], "") for column in columns), strict=True))
@@ -179,7 +179,7 @@ class Evaluation:
             "summary": {average: [_summary(score) for score in self.per_dataset(average)] for average in ("splits", "once")},
             "rows": rows,
         }
-        with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        with replacing(path) as part, writing(path), part.open("w", encoding="utf-8") as file:
             json.dump(content, file, allow_nan=False)
 
 

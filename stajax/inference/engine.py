@@ -50,20 +50,22 @@ class Engine:
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
         self.nets = _choose(networks, nets)
-        networks = [(s, v) for s, v in networks if not s.config.nets or any(name in self.nets for name in s.config.nets)]
+        modules = {name: net for structure, _ in networks for name, net in structure.module.nets.items()}
+        used = {name: modules[name] for name in self.nets}
+        self.listens = any(net.listens for net in used.values())
+        # A switch is of no use to nets that do not listen, and its encoders are the largest.
+        networks = [(s, v) for s, v in networks if (used.keys() & s.config.nets.keys() if s.config.nets else self.listens)]
         self.structures = structures = [structure for structure, _ in networks]
         self.variables = jax.device_put([variables for _, variables in networks])
         switches = [structure for structure in structures if not structure.config.nets]
         if len(switches) > 1:
             raise ValueError(f"{len(switches)} audio switches in this model; it can have one")
-        used = {name: net for s in structures for name, net in s.module.nets.items() if name in self.nets}
         if output is None and (unfit := [name for name, net in used.items() if net.predicts != "fixations"]):
             raise ValueError(f"{', '.join(unfit)} predicts classes, not fixations: see stajax.inference.class_maps")
         self.fusion = fusion
         self.spans = {name: used[name].span for name in self.nets}
         self.behind = max(span.behind for span in self.spans.values())
         self.ahead = max(span.ahead for span in self.spans.values())
-        self.listens = any(net.listens for net in used.values())
         self.output_size = max((net.output_size for net in used.values()), key=lambda size: size[0] * size[1])
         self.sizes = sorted({structure.config.size for structure in structures})
         self.hop = min(structure.config.hop for structure in structures)

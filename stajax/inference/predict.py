@@ -101,13 +101,13 @@ class Model:
         clip: its path, or what `media.probe` found out about it (which has a `max_side` of its own).
         """
         info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
-        if not info.has_sound and info.duration is not None and self.engine.listens:  # a picture lasts no time, and is silent
-            warnings.warn(f"{info.path}: no sound track; treated as silence", MediaWarning, stacklevel=2)
         return stream_clip(self.stream(fps=info.fps, sound=info.has_sound), info)
 
 
 def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
     """A clip, and its sound, through `stream`: each frame with what the stream gives for it."""
+    if not info.has_sound and info.duration is not None and stream.engine.listens:  # a picture lasts no time, and is silent
+        warnings.warn(f"{info.path}: no sound track; treated as silence", MediaWarning, stacklevel=3)
     blocks = stream_sound(info.path) if stream.hears else iter(())
     reach = stream.engine.window / SAMPLE_RATE + stream.engine.hop  # how far ahead of a frame its sound may be needed
     images: deque[np.ndarray] = deque()

@@ -72,9 +72,14 @@ def members(name_or_path: str | os.PathLike) -> list[ModelFolder]:
     if "members" not in config:
         return [read(path)]
     names = config["members"]
-    if not (isinstance(names, list) and names and all(isinstance(name, str) and Path(name).name == name for name in names)):
+    if not (isinstance(names, list) and names and all(_is_name(name) for name in names)):
         raise WeightsError(f"{path / 'config.json'}: members must list the folders inside this one, not {names!r}")
     return [read(path / name) for name in names]
+
+
+def _is_name(name: object) -> bool:
+    """Whether `name` may be that of a folder inside another."""
+    return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
 
 
 def name_and_card(name_or_path: str | os.PathLike) -> tuple[str, str]:

@@ -11,8 +11,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-
-
 from inference.tiny import CONFIG, noise, swelling, variables
 
 import stajax

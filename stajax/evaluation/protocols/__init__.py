@@ -1,5 +1,6 @@
 """Scoring protocols: which frames count, what they are scored against, how scores are averaged. What one is: `base.py`."""
 
+import math
 from importlib import import_module
 
 PROTOCOLS = {
@@ -9,6 +10,8 @@ PROTOCOLS = {
     "ucf": ("ucf", "Ucf"),
     "plain": ("plain", "Plain"),
 }
+
+_WHOLE = {"first_frame": 1, "step": 1, "seed": 0}  # options that are whole numbers, and the least they may be
 
 
 def open_protocol(name, root, datasets=None, splits=None, **options):
@@ -31,4 +34,9 @@ def open_protocol(name, root, datasets=None, splits=None, **options):
     allowed = kind.__init__.__kwdefaults__ or {}
     if unknown := set(options) - set(allowed):
         raise ValueError(f"{name}: no option {', '.join(sorted(unknown))}; there are {', '.join(allowed) or 'none'}")
+    for key, value in options.items():
+        if key in _WHOLE and not (isinstance(value, int) and value >= _WHOLE[key]):
+            raise ValueError(f"{name}: {key} is {value}, it must be a whole number of at least {_WHOLE[key]}")
+        if key == "sigma" and not (value is None or (isinstance(value, int | float) and 0 < value < math.inf)):
+            raise ValueError(f"{name}: sigma is {value}, it must be positive")
     return kind(root, datasets, splits, **options)
