@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from pathlib import Path
 
 EXAMPLES = """\
 examples:
@@ -36,7 +36,7 @@ def _run(given: argparse.Namespace) -> int:
     from stajax.convert import convert
 
     # A file may have "=" in its name: what exists is a file.
-    sources = [(None, x) if Path(x).exists() or "=" not in x else tuple(x.split("=", 1)) for x in given.files]
+    sources = [(None, x) if os.path.exists(x) or "=" not in x else tuple(x.split("=", 1)) for x in given.files]
     done = convert(
         sources,
         given.out,

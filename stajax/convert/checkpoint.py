@@ -68,12 +68,14 @@ def convert(
         ConvertError: a file that is no checkpoint of a net known to stajax, or does not fit it; two nets of one name.
         WeightsError: `out` exists and is no model. OutputError: it cannot be written.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     named = [source if isinstance(source, tuple) else (None, source) for source in sources]
     if not named:
         raise ConvertError("convert what? name at least one checkpoint file")
-    folder.refuse_strangers(out)
+    if inside := [source for _, source in named if Path(source).resolve().is_relative_to(out)]:
+        raise ConvertError(f"{inside[0]}: lies inside {out}, which would be replaced; move it out, or choose another place")
     with writing(out):
+        folder.refuse_strangers(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:

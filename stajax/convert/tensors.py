@@ -109,8 +109,11 @@ def _persistent(identifier: Any) -> Any:
     if kind in ("module", b"module"):
         return type_
     if kind not in ("storage", b"storage") or not isinstance(type_, Global) or type_.name not in _STORAGES:
-        raise ConvertError(f"a storage of the unknown type {str(type_)[:80]!r}; load it in torch and save float32 tensors")
+        name = f" {str(type_)[:80]!r}" if isinstance(type_, Global) else ""
+        raise ConvertError(f"a storage of the unknown type{name}; load it in torch and save float32 tensors")
     key, _, size, *view = rest
+    if not isinstance(key, str | int):  # never formatted: nested tuples take exponential time
+        raise ValueError("a storage without a key")
     start = 0
     if view and view[0]:
         _, start, size = view[0]

@@ -28,7 +28,8 @@ def parse(path: Path) -> tuple[Any, dict[str, memoryview]]:
     if unpickle.load(mapped) != MAGIC:
         raise ConvertError(PLAIN_PICKLE)
     if (version := unpickle.load(mapped)) != _VERSION:
-        raise ConvertError(f"torch's file version {str(version)[:20]}, not {_VERSION}; load and save it again in torch")
+        found = f" {version}" if isinstance(version, int) else ""
+        raise ConvertError(f"torch's file version{found}, not {_VERSION}; load and save it again in torch")
     unpickle.load(mapped)  # sizes of C types; the storages do not depend on them
     content, claimed = tensors.load(mapped)
     keys = unpickle.load(mapped)
@@ -40,6 +41,8 @@ def parse(path: Path) -> tuple[Any, dict[str, memoryview]]:
 def _stored(mapped: mmap.mmap, keys: list, item_sizes: dict[str, int]) -> dict[str, memoryview]:
     """The bytes of each storage, in the order of `keys`."""
     stored, whole, position = {}, memoryview(mapped), mapped.tell()
+    if not all(isinstance(key, str | int) for key in keys):
+        raise ValueError("a storage without a key")
     for key in map(str, keys):
         begin = position + 8
         position = begin + int.from_bytes(whole[position:begin], "little") * item_sizes[key]

@@ -20,6 +20,8 @@ def folder(names: list[str]) -> str | None:
 def check(archive: zipfile.ZipFile, folder: str) -> None:
     """Raise ConvertError for TorchScript, for compressed or big-endian archives, and for members whose checksum is wrong."""
     names = archive.namelist()
+    if len(set(names)) < len(names) or sum(name.rpartition("/")[2] == "data.pkl" for name in names) > 1:
+        raise ConvertError("two entries of one name in the archive, which torch.save never writes: damaged or forged; not read")
     if f"{folder}constants.pkl" in names or any(name.startswith(f"{folder}code/") for name in names):
         raise ConvertError(
             "a TorchScript archive (a program, not a checkpoint); in torch: "

@@ -56,7 +56,10 @@ class Instance:
     elements: list = field(default_factory=list)
 
     def __repr__(self) -> str:
-        return f"<{self.function}>"
+        return f"<{self.function}>" if isinstance(self.function, Global) else "<object>"  # others may nest without end
+
+
+_LONGEST = 1000  # characters of a global's name
 
 
 class UnpickleError(ValueError):
@@ -79,6 +82,8 @@ def load(
 
 def _global(module: str, name: str) -> Global:
     """The global of that name. Raises ConvertError when no checkpoint needs it; see the policy."""
+    if len(module) + len(name) > _LONGEST:
+        raise UnpickleError("a global with an endless name")
     root, inner = module.split(".")[0], name.split(".")[:-1]
     builtin = root in _BUILTINS and not (module in _BUILTINS and name in HARMLESS)
     if builtin or not DENIED.isdisjoint([root, *inner]):
@@ -124,8 +129,10 @@ class _Machine:
             if str(function) == "collections.OrderedDict":
                 return {_key(k): v for k, v in args[0]} if args else {}  # the pairs as an argument: Python 2
             if function.module in _BUILTINS and function.name in ("set", "frozenset", "list"):
-                return list(args[0]) if args else []
+                return args[0] if args and isinstance(args[0], list) else list(args[0]) if args else []
             if function.module in _BUILTINS and function.name == "getattr" and isinstance(args[0], Global):
+                if not isinstance(args[1], str):
+                    raise UnpickleError("an attribute whose name is not text")
                 return _global(args[0].module, f"{args[0].name}.{args[1]}")
             if self.build and (result := self.build(function, args)) is not None:
                 return result

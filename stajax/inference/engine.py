@@ -53,8 +53,9 @@ class Engine:
         modules = {name: net for structure, _ in networks for name, net in structure.module.nets.items()}
         used = {name: modules[name] for name in self.nets}
         self.listens = any(net.listens for net in used.values())
-        # A switch is of no use to nets that do not listen, and its encoders are the largest.
-        networks = [(s, v) for s, v in networks if (used.keys() & s.config.nets.keys() if s.config.nets else self.listens)]
+        # A switch is of no use to nets that do not heed it, and its encoders are the largest.
+        heeded = any(net.switched for net in used.values())
+        networks = [(s, v) for s, v in networks if (used.keys() & s.config.nets.keys() if s.config.nets else heeded)]
         self.structures = structures = [structure for structure, _ in networks]
         self.variables = jax.device_put([variables for _, variables in networks])
         switches = [structure for structure in structures if not structure.config.nets]
@@ -154,9 +155,9 @@ def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | No
     known = [name for structure, _ in networks for name in structure.config.nets]
     if twice := sorted({name for name in known if known.count(name) > 1}):
         raise ValueError(f"several networks of this model have a net called {', '.join(twice)}")
-    chosen = tuple([nets] if isinstance(nets, str) else nets or known)
-    if not chosen:
+    asked = [nets] if isinstance(nets, str) else list(nets or known)
+    if not asked:
         raise ValueError("this model is an audio switch alone; it predicts no fixations")
-    if unknown := sorted(set(chosen) - set(known)):
+    if unknown := sorted(set(asked) - set(known)):
         raise ValueError(f"no net {', '.join(unknown)} in this model; it has {', '.join(known)}")
-    return chosen
+    return tuple(name for name in known if name in asked)

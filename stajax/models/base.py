@@ -13,6 +13,7 @@ class Net(Protocol):
     span: Span  # the frames it looks at, around its target
     predicts: str  # "fixations", or "classes"
     listens: bool  # whether it uses the sound
+    switched: bool  # whether it heeds the audio switch
     output_size: tuple[int, int]  # (H, W) of its maps
     levels: tuple[str, ...]  # the encoder's levels that it gathers from
 

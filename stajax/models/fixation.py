@@ -58,7 +58,7 @@ class STA(nnx.Module):
         if missing := [stride for stride in config.strides if stride not in channels]:
             raise ValueError(f"STA reads strides {config.strides}; the encoder has {frames.strides} (missing {missing})")
         self.config = config
-        self.listens = config.use_sound
+        self.listens = self.switched = config.use_sound
         self.output_size = tuple(config.output_size or (frames.size, frames.size))
         self.levels = tuple(level(stride) for stride in config.strides)
         c = channels[config.strides[0]]

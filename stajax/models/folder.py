@@ -54,10 +54,13 @@ def shipped() -> list[str]:
 def find(name_or_path: str | os.PathLike) -> Path:
     """The folder that a name or a path means. Raises WeightsError."""
     path = Path(name_or_path)
-    if (path / "config.json").is_file():
-        return path
-    if path.name == str(name_or_path) and (WEIGHTS / path / "config.json").is_file():
-        return WEIGHTS / path
+    try:
+        if (path / "config.json").is_file():
+            return path
+        if path.name == str(name_or_path) and (WEIGHTS / path / "config.json").is_file():
+            return WEIGHTS / path
+    except OSError as error:  # no permission, or a name that is too long
+        raise WeightsError(f"{str(path)[:200]}: cannot be read ({error.strerror})") from None
     if path.is_dir():
         raise WeightsError(f"{path}: no config.json in this folder, so it is no stajax model")
     if path.is_file():
@@ -108,7 +111,7 @@ def _config(path: Path) -> dict:
         raise
     except KeyError as error:
         raise WeightsError(f"{path / 'config.json'}: {error} is missing; a net without weights cannot be used") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path / 'config.json'}: {error}") from None
 
 

@@ -8,6 +8,7 @@ random variables, its `apply` calls a method on plain nested dicts of arrays.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,12 @@ class NetworkConfig:
     hop: float = 0.2
     nets: Mapping[str, tuple[str, Any]] = field(default_factory=lambda: {"sta": ("STA", STAConfig.lite())})
     switch: SwitchConfig | ReleasedSwitchConfig | None = None
+
+    def __post_init__(self):
+        if not (isinstance(self.size, int) and self.size > 0):
+            raise ValueError(f"size {self.size!r}; the views' side is a positive whole number of pixels")
+        if not (isinstance(self.hop, int | float) and 0 < self.hop < math.inf):
+            raise ValueError(f"hop {self.hop!r}; sound windows lie a positive number of seconds apart")
 
     def to_json(self) -> dict:
         nets = {name: {"kind": kind, **dataclasses.asdict(config)} for name, (kind, config) in self.nets.items()}

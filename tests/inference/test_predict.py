@@ -90,6 +90,7 @@ def test_shown_pairs_frames_with_their_maps(model, sounding):
 
 def test_an_abandoned_generator_leaves_no_thread_and_no_file(model, tmp_path):
     path = clip(tmp_path / "a.mp4", n=200, sound=tone(8, 16000)[None], rate=16000)
+    gc.collect()  # what earlier tests left behind
     before = threading.active_count(), len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     items = model.shown(path)
     next(items)

@@ -30,6 +30,7 @@ class ReleasedNet(nnx.Module):
 
     levels: tuple[str, ...] = ()
     predicts = "classes"
+    switched = False
 
     def __init__(self, config: ReleasedConfig, frames: FrameEncoder):
         self.config = config

@@ -22,6 +22,8 @@ from stajax.models.released.temporal import RefineST, scrambled_stack
 # The release's own short companies: S+ reads t, t-1 and t again; ST+ three groups in the order of time.
 SHORT = Span(nodes=((0, 0, 0), (-1, -1, -1), (0, 0, 0)))
 SHORT_GROUPS = Span(nodes=((-4, -3, -2), (-1, 0, 1), (2, 3, 4)))
+# The same three groups around a target in the first of them: the release's ST+ makes the maps of that one.
+FIRST_OF_GROUPS = Span(nodes=((-1, 0, 1), (2, 3, 4), (5, 6, 7)))
 
 
 class Company(ReleasedNet):
@@ -94,7 +96,7 @@ class SAPlus(Company):
 class STPlus(Company):
     """Spatial and temporal with company: nine frames in three groups; its rounds have no GRU. logits_x: (B, 3, 3, classes)."""
 
-    span, listens = SHORT_GROUPS, False
+    span, listens = FIRST_OF_GROUPS, False
 
     def __init__(self, config: ReleasedConfig, frames: FrameEncoder, sound: SoundEncoder | None, *, rngs: nnx.Rngs):
         super().__init__(config, frames, gru=False, rngs=rngs)

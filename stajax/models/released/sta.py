@@ -101,6 +101,7 @@ class STA2021(_STA):
     saves the map of t-1 under the name of t; our prediction is that of t.
     """
 
+    switched = True
     stacks = ((TARGET, BEFORE, AFTER), (BEFORE, TARGET, AFTER), (TARGET, AFTER, BEFORE))
 
     def __init__(self, config: ReleasedConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):

@@ -25,7 +25,7 @@ class STAPlus(Company):
     sound goes through `BilinearSound`. The class logits are worked out and used by nobody.
     """
 
-    span, predicts, listens = SHORT_GROUPS, "fixations", True
+    span, predicts, listens, switched = SHORT_GROUPS, "fixations", True, True
 
     def __init__(self, config: ReleasedConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
         super().__init__(config, frames, gru=True, rngs=rngs)
