@@ -14,6 +14,7 @@ from stajax.cli.progress import Counter, complain
 EXAMPLES = """\
 examples:
   stajax evaluate --pred out --truth stavis/data --protocol stavis --workers 8 -o scores
+  stajax evaluate --pred out --truth stavis/data --protocol stavis --option all=1     # every video once, without folds
   stajax evaluate --pred out --truth osie --protocol osie --baselines
   stajax evaluate --truth ucf --protocol ucf --baselines centre_prior,gbvs     # no prediction: baselines alone
   stajax evaluate --pred out --truth mine --protocol plain --option sigma=32

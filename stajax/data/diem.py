@@ -8,12 +8,12 @@ Coordinates are pixels of the 1280x960 screen, on which the video was shown cent
 """
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stajax.data.archives import read_npz
 from stajax.data.fixations import DataError, inside
 
 SCREEN = (960, 1280)  # (h, w)
@@ -64,15 +64,7 @@ def load_gaze(path):
     shape = int(size[2]), int(size[1])
     if not (0 < shape[0] <= SCREEN[0] and 0 < shape[1] <= SCREEN[1]):
         raise DataError(f"DIEM: {path}: a video of {shape[1]}x{shape[0]} does not fit the screen of 1280x960")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            gaze, event = file["gaze_x10_i16"], file["event"]
-    except KeyError as error:
-        raise DataError(f"DIEM: {path} lacks an array: {error.args[0]}") from error
-    except FileNotFoundError as error:
-        raise DataError(f"DIEM: no file {path}") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"DIEM: {path} is not a readable npz of plain arrays ({error})") from error
+    gaze, event = read_npz(path, ("gaze_x10_i16", "event"), "DIEM")
     if gaze.ndim != 3 or gaze.shape[2] != 6 or event.shape != (*gaze.shape[:2], 2):
         raise DataError(f"DIEM: {path}: gaze {gaze.shape} and event {event.shape} must be (n, frames, 6) and (n, frames, 2)")
     points = np.full((*gaze.shape[:2], 2), np.nan, np.float32)

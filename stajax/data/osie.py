@@ -1,11 +1,11 @@
 """The OSIE reader and its split."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stajax.data.archives import read_npz
 from stajax.data.fixations import DataError, inside
 from stajax.data.pictures import read_colour
 
@@ -38,9 +38,13 @@ class Osie:
     def __len__(self):
         return len(self.names)
 
+    def picture(self, i):
+        """The path of image i."""
+        return self.root / "stimuli" / self.names[i]
+
     def image(self, i):
         """Image i, (300, 400, 3) uint8 RGB; DataError if the file is missing, broken or of another size."""
-        path = self.root / "stimuli" / self.names[i]
+        path = self.picture(i)
         image = read_colour(path, "OSIE")
         if image.shape[:2] != OSIE_SHAPE:
             raise DataError(f"OSIE: {path} is {image.shape[1]}x{image.shape[0]}, expected 400x300")
@@ -85,13 +89,7 @@ def load_osie(root):
         raise DataError(f"OSIE: no folder {root}")
     if not path.is_file() or not (root / "stimuli").is_dir():
         raise DataError(f"OSIE: {root} must hold fixations.npz and the folder stimuli")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names, table, width, height = (file[key] for key in ("names", "fixations", "width", "height"))
-    except KeyError as error:
-        raise DataError(f"OSIE: {path} lacks an array: {error.args[0]}") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"OSIE: {path} is not a readable npz of plain arrays ({error})") from error
+    names, table, width, height = read_npz(path, ("names", "fixations", "width", "height"), "OSIE")
     if names.ndim != 1 or len(set(names.tolist())) != len(names):
         raise DataError(f"OSIE: names in {path} must be a list of different file names")
     if table.ndim != 2 or table.shape[1] != 5 or table.dtype.kind not in "fiu":

@@ -71,11 +71,15 @@ class PlainClip:
             raise DataError(f"plain: {self.densities[frame]} is {size}, the stimulus {expected}")
         return density
 
-    def image(self, frame):
-        """(h, w, 3) uint8 RGB."""
+    def picture(self, frame):
+        """The path of a frame's picture; DataError if there is none."""
         if frame >= len(self.pictures):
             raise DataError(f"plain: no picture of frame {frame} of {self.name} in stimuli")
-        return read_colour(self.pictures[frame], "plain")
+        return self.pictures[frame]
+
+    def image(self, frame):
+        """(h, w, 3) uint8 RGB."""
+        return read_colour(self.picture(frame), "plain")
 
 
 def load_plain(root):

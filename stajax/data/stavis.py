@@ -118,7 +118,7 @@ def read_mat(path, name):
     """
     loadmat, sparse = _scipy()
     try:
-        values = loadmat(path, variable_names=[name]).get(name)
+        values = loadmat(str(path), variable_names=[name]).get(name)
     except FileNotFoundError as error:
         raise DataError(f"STAViS: no file {path}") from error
     except NotImplementedError as error:

@@ -7,12 +7,12 @@
 `frame` is a place in the sorted list of the files, from 0, whatever numbers the names hold.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stajax.data.archives import read_npz
 from stajax.data.fixations import DataError
 from stajax.data.pictures import listed, read_colour, read_grey
 
@@ -47,13 +47,17 @@ class UcfVideo:
             raise DataError(f"UCF: {self.densities[frame]} is {size}, expected {expected}")
         return density
 
-    def image(self, frame):
-        """(h, w, 3) uint8 RGB."""
+    def picture(self, frame):
+        """The path of a frame's picture; DataError if there is none."""
         stem = self.densities[frame].stem
         found = [path for path in listed(self.root / "frames") if path.stem == stem]
         if not found:
             raise DataError(f"UCF: no picture {stem} in {self.root / 'frames'}")
-        return read_colour(found[0], "UCF")
+        return found[0]
+
+    def image(self, frame):
+        """(h, w, 3) uint8 RGB."""
+        return read_colour(self.picture(frame), "UCF")
 
 
 def load_ucf(root):
@@ -67,13 +71,7 @@ def load_ucf(root):
     densities = tuple(listed(root / "maps"))
     if not path.is_file() or not densities:
         raise DataError(f"UCF: {root} must hold {FIXATIONS} and the folder maps with a picture for each frame")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            points, width, height = (file[key] for key in ("fixations", "width", "height"))
-    except KeyError as error:
-        raise DataError(f"UCF: {path} lacks an array: {error.args[0]}") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"UCF: {path} is not a readable npz of plain arrays ({error})") from error
+    points, width, height = read_npz(path, ("fixations", "width", "height"), "UCF")
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "iu":
         raise DataError(f"UCF: fixations in {path} must be (N, 3) whole numbers, got {points.dtype} of shape {points.shape}")
     if points.size and not (points[:, 0].min() >= 0 and points[:, 0].max() < len(densities)):

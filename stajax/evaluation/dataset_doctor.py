@@ -13,7 +13,7 @@ import numpy as np
 from stajax.data.diem import load_gaze
 from stajax.data.fixations import DataError, inside
 from stajax.data.osie import load_osie
-from stajax.data.pictures import listed
+from stajax.data.pictures import listed, shape_of
 from stajax.data.plain import load_plain
 from stajax.data.stavis import DATASETS, list_path, read_list
 from stajax.evaluation.protocols import PROTOCOLS, open_protocol
@@ -39,14 +39,14 @@ def examine(root, protocol: str) -> Iterator[Finding]:
         protocol: "stavis", "diem", "osie", "ucf" or "plain".
 
     Raises:
-        ValueError: an unknown protocol.
+        ValueError: an unknown protocol, or no such folder.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
     root = Path(root)
     if not root.is_dir():
-        yield Finding("error", str(root), "no such folder", "name the folder of the data set")
-        return
+        problem = "a file, not a folder" if root.exists() else "no such folder"
+        raise DataError(f"{root}: {problem}; name the folder of the data set")
     if protocol == "stavis":
         yield from _stavis(root)
         return
@@ -57,7 +57,7 @@ def examine(root, protocol: str) -> Iterator[Finding]:
         yield Finding("error", str(root), str(error), f"see `stajax.data.{protocol}` for the layout")
         return
     yield from {"diem": _diem, "osie": _osie, "plain": _plain, "ucf": _ucf}[protocol](root)
-    for video in rules.videos:
+    for video in rules.videos if protocol != "diem" else ():  # `_diem` has looked at every frame
         yield from _frames(rules, video, video.frames, str(root / video.name))
 
 
@@ -82,15 +82,20 @@ def _frames(rules, video, frames, where):
         usual, *odd = sorted(shapes, key=lambda shape: -len(shapes[shape]))
         which = ", ".join(f"{_size(shape)} (frame {shapes[shape][0]}{_more(shapes[shape], 'frame')})" for shape in odd)
         yield Finding("error", where, f"frames are {_size(usual)}, but some {which}", "bring all maps of a video to one size")
-    if empty and len(empty) == len(frames):
-        yield Finding("error", where, "no frame has a fixation", "check that the fixations belong to this video")
-    elif empty:
-        problem = f"{len(empty)} of {len(frames)} frames have no fixation, the first is {empty[0]}"
-        rule = "SIM counts them as 0" if rules.empty == "zero" else "they are not scored"
-        yield Finding("warning", where, problem, f"nothing to mend if nobody looked there; {rule}, the others leave them out")
+    yield from _empty(where, empty, len(frames), rules.empty)
     if unlike:
         problem = f"picture and truth have other proportions in frame {unlike[0]}{_more(unlike, 'frame')}"
         yield Finding("warning", where, problem, "check that the pictures are those that the observers saw, uncropped")
+
+
+def _empty(where, empty, n, rule):
+    """empty: the frames without a fixation, of n; rule: the protocol's for them."""
+    if empty and len(empty) == n:
+        yield Finding("error", where, "no frame has a fixation", "check that the fixations belong to this video")
+    elif empty:
+        problem = f"{len(empty)} of {n} frames have no fixation, the first is {empty[0]}"
+        rule = "SIM counts them as 0" if rule == "zero" else "they are not scored"
+        yield Finding("warning", where, problem, f"nothing to mend if nobody looked there; {rule}, the others leave them out")
 
 
 def _has_picture(rules, video, frames):
@@ -99,7 +104,7 @@ def _has_picture(rules, video, frames):
 
 def _picture_size(rules, video, frame):
     try:
-        return rules.image(video, frame).shape[:2]
+        return shape_of(rules.picture(video, frame))
     except DataError:
         return None
 
@@ -219,6 +224,7 @@ def _diem(root):
         if blind := np.flatnonzero(~kept.any(axis=1)).tolist():
             problem = f"observer {blind[0]}{_more(blind, 'observer')} never looks at the video"
             yield Finding("warning", str(path), problem, "nothing to mend; these observers do not count")
+        yield from _empty(str(path), np.flatnonzero(~kept.any(axis=0)).tolist(), kept.shape[1], "drop")
 
 
 def _osie(root):

@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from stajax.data.fixations import DataError
+from stajax.evaluation import workers as processes
 from stajax.evaluation.compat import COMPAT
 from stajax.evaluation.predictions import Broken, Predictions
 from stajax.evaluation.protocols import open_protocol
 from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, rows_of
-from stajax.evaluation.scoring import BASELINES, Scorer, check_baselines, fit_prior
+from stajax.evaluation.scoring import BASELINES, Scorer, check_baselines
 from stajax.media.atomic import writing
 
 CHUNK = 32  # frames that a worker scores at a time
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class Progress(NamedTuple):
@@ -75,22 +70,23 @@ def evaluate(
     Raises:
         ValueError: an unknown protocol, baseline, data set or option; nothing to score; a baseline that the protocol has
             nothing for.
-        DataError: a folder that is missing, empty or not as the protocol or `predictions.py` says; under `strict` see there.
+        DataError: a folder that is missing, empty or not as the protocol or `predictions.py` says; no frame to score; a
+            prediction of which no frame has a score; under `strict` see there.
         ImportError: a baseline needs a package that is not installed.
         RuntimeError: a worker process died.
     """
     check_baselines(baselines)
     if workers < 1:
         raise ValueError(f"{workers} workers; at least 1 is needed")
-    rules = open_protocol(protocol, truth, datasets, splits, **(options or {}))
+    rules = _open(truth, protocol, datasets, splits, options)
     if (compat or rules.compat) not in COMPAT:
         raise ValueError(f"compat is {compat!r}, give one of {', '.join(COMPAT)}")
     predictions = Predictions(pred) if pred is not None else None
     if predictions is None and not baselines:
         raise ValueError("nothing to score: give predictions or baselines")
     name = name or ("" if pred is None else Path(pred).resolve().name)
-    models = tuple(dict.fromkeys([name] * (pred is not None) + list(baselines)))
-    if len(models) < (pred is not None) + len(baselines):
+    models = ((name,) if predictions else ()) + tuple(baselines)
+    if predictions and name in BASELINES:
         raise ValueError(f"the prediction has the name of a baseline, {name}; give it another")
 
     jobs, missing = _jobs(rules, predictions, strict)
@@ -100,6 +96,7 @@ def evaluate(
     _check_sources(scorer, jobs)
     scores = _run(scorer, jobs, workers, progress)
     rows = _rows(jobs, scores, models, name if predictions else None)
+    _check_scored(rows, models[0], predictions)
     settings = {
         "pred": None if pred is None else str(Path(pred).resolve()),
         "truth": str(Path(truth).resolve()),
@@ -122,12 +119,12 @@ def possible_baselines(
     options: dict | None = None,
 ) -> list[str]:
     """The baselines that a data set has everything for (pictures, observers) and that are installed. Raises as `evaluate`."""
-    rules = open_protocol(protocol, truth, datasets, splits, **(options or {}))
-    video = next(video for video in rules.videos if video.frames)
+    rules = _open(truth, protocol, datasets, splits, options)
+    jobs = [(video, {}) for video in rules.videos if video.frames]
     possible = []
     for name in BASELINES:
         try:
-            _check_sources(Scorer(rules, rules.compat, (name,)), [(video, {})])
+            _check_sources(Scorer(rules, rules.compat, (name,)), jobs)
         except (ValueError, ImportError):
             continue
         possible.append(name)
@@ -146,6 +143,13 @@ def write(evaluation: Evaluation, folder: str | os.PathLike) -> list[Path]:
     evaluation.write_json(folder / "results.json")
     evaluation.write_csv(folder)
     return [folder / name for name in ("results.json", "per_frame.csv", "per_video.csv")]
+
+
+def _open(truth, protocol, datasets, splits, options):
+    rules = open_protocol(protocol, truth, datasets, splits, **(options or {}))
+    if not any(video.frames for video in rules.videos):
+        raise DataError(f"{protocol}: no frame to score in {truth}: its videos are too short, or have no fixation")
+    return rules
 
 
 def _jobs(rules, predictions, strict):
@@ -190,32 +194,51 @@ def _fitted_to(scorer, jobs):
 
 def _check_sources(scorer, jobs):
     """Asks for a map of each baseline here, so that what is not installed, or not there, shows at once and in one line."""
-    video = jobs[0][0]
     for name in scorer.baselines:
-        if name == "human":
-            scorer.protocol.observers(video, video.frames[0])
-        elif name != "centre_prior":
-            scorer.baseline(name, video, video.frames[0], (1, 1))
+        problems = []
+        for video, _ in jobs:
+            try:
+                _check_source(scorer, name, video)
+                break
+            except DataError as error:
+                problems.append(error)
+        else:
+            raise problems[0]
+
+
+def _check_source(scorer, name, video):
+    if name == "human":
+        scorer.protocol.observers(video, video.frames[0])
+    elif name != "centre_prior":
+        scorer.baseline(name, video, video.frames[0], (1, 1))
+
+
+def _check_scored(rows, model, predictions):
+    """Refuses a prediction, or baselines if there is none, without a single score."""
+    mine = rows["model"] == model if predictions else slice(None)
+    if np.isnan([rows[metric][mine] for metric in METRICS]).all():
+        reason = next(note for note in rows["note"][mine].tolist() if note)
+        raise DataError(f"{predictions.root if predictions else 'baselines'}: no frame could be scored; the first: {reason}")
 
 
 def _run(scorer, jobs, workers, progress):
     """(job, place of its chunk's first frame) -> the chunk's scores."""
     total, done, scores = sum(len(video.frames) for video, _ in jobs), 0, {}
-    with _executor(scorer, workers) as pool:
+    with processes.executor(scorer, workers) as pool:
         priors = _priors(scorer, jobs, pool)
         waiting, pending = deque(range(len(jobs))), {}
         while waiting or pending:
             while waiting and len(pending) < 2 * workers:
                 job = waiting.popleft()
-                pending[pool.submit(_gather, jobs[job][0])] = job, None
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
+                pending[pool.submit(processes.gather, jobs[job][0])] = job, None
+            for future in processes.finished(pending):
                 (job, start), result = pending.pop(future), future.result()
                 video, maps = jobs[job]
                 if start is None:
                     chunks = {start: video.frames[start : start + CHUNK] for start in range(0, len(video.frames), CHUNK)}
                     for start, frames in chunks.items():
-                        pending[pool.submit(_score, video, frames, maps, *result, priors.get(job))] = job, start
+                        task = pool.submit(processes.score, video, frames, maps, *result, priors.get(job))
+                        pending[task] = job, start
                     continue
                 scores[job, start] = result
                 done += len(video.frames[start : start + CHUNK])
@@ -225,79 +248,13 @@ def _run(scorer, jobs, workers, progress):
 
 
 def _priors(scorer, jobs, pool):
-    """job -> (training part, its centre prior); {} if that baseline is not asked for."""
+    """job -> (training part, its centre prior or why there is none); {} if that baseline is not asked for."""
     if "centre_prior" not in scorer.baselines:
         return {}
     parts = {job: scorer.protocol.training_part(video) for job, (video, _) in enumerate(jobs)}
-    fitting = {part: pool.submit(_fit, part) for part in sorted(set(parts.values()), key=str)}
+    fitting = {part: pool.submit(processes.fit, part) for part in sorted(set(parts.values()), key=str)}
     fitted = {part: future.result() for part, future in fitting.items()}
     return {job: (part, fitted[part]) for job, part in parts.items()}
-
-
-_scorer: Scorer | None = None  # of this process; sent once, not with every task
-
-
-def _start(scorer):
-    global _scorer
-    _scorer = scorer
-
-
-def _fit(part):
-    return fit_prior(_scorer.protocol, part)
-
-
-def _gather(video):
-    return _scorer.gather(video)
-
-
-def _score(video, frames, maps, gathered, problem, prior):
-    if prior is not None:
-        _scorer.priors = dict([prior])
-    return _scorer.score(video, frames, maps, gathered, problem)
-
-
-@contextmanager
-def _executor(scorer, workers):
-    if workers == 1:
-        _start(scorer)
-        with threadpool_limits(1, "blas"):  # for products as small as these, threads cost up to five times what they give
-            yield _Here()
-        return
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (scorer,))
-        try:
-            yield pool
-        except BrokenProcessPool as error:
-            raise RuntimeError("a worker process died, perhaps for lack of memory; try fewer workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-class _Here(Executor):
-    """Does what it is given at once, in this process."""
-
-    def submit(self, function, /, *arguments):
-        future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def _one_thread_each():
-    """Workers started inside run their matrix products in one thread: as many as there are processors share them already."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _rows(jobs, scores, models, name):

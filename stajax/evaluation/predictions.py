@@ -8,7 +8,8 @@ A prediction is a folder. The maps of a video are looked for in a folder of its 
     PRED/[<data set>/]<frame's file name>/maps.npz    the same, predicted as an image
     PRED/split{1,2,3}_results/<data set>/<video>/pred_sal_%06d.jpg    STAViS: a part per split; only .jpg counts
 
-Numbers count as the data set counts; pictures numbered from 0 for a data set that counts from 1 are moved by one.
+A picture's number is the last one in its name. Numbers count as the data set counts; pictures numbered from 0 for a data set
+that counts from 1 are moved by one, and so are pictures numbered from 1 to one past the last frame of a set that counts from 0.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stajax.data.archives import read_npz, reading_npz
 from stajax.data.fixations import DataError
 from stajax.data.pictures import listed, read_grey
 
@@ -34,19 +35,26 @@ class MapsArchive:
     def __init__(self, path: Path, first: int):
         self.path, self.first = path, first
         self._maps: np.ndarray | None = None
-        with _reading(path), zipfile.ZipFile(path) as archive, archive.open("maps.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            self.shape, self._order, self._dtype = read_header(member)
-            stored = archive.getinfo("maps.npy").compress_type == zipfile.ZIP_STORED and not self._order
-            self._offset = _data_offset(path, archive.getinfo("maps.npy")) + member.tell() if stored else None
-        if len(self.shape) != 3 or self._dtype.kind not in "fiu" or 0 in self.shape:
+        with reading_npz(path, "prediction"), zipfile.ZipFile(path) as archive:
+            if "maps.npy" not in archive.namelist():
+                raise DataError(f"prediction: {path} lacks an array: maps")
+            self._read_header(archive)
+        if len(self.shape) != 3 or self._dtype.kind not in "fiu" or min(self.shape) < 1:
             raise DataError(f"{path}: maps must be numbers of shape (T, h, w), got {self._dtype} of shape {self.shape}")
         self.frames = range(first, first + self.shape[0])
 
+    def _read_header(self, archive):
+        info = archive.getinfo("maps.npy")
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            self.shape, in_columns, self._dtype = read_header(member)
+            stored = info.compress_type == zipfile.ZIP_STORED and not in_columns
+            self._offset = _data_offset(self.path, info) + member.tell() if stored else None
+
     def read(self, frame: int) -> np.ndarray:
         """(h, w) float64; whole numbers of 8 bits are divided by 255."""
-        with _reading(self.path):
+        with reading_npz(self.path, "prediction"):
             if self._maps is None:
                 self._maps = self._open()
             saliency = self._maps[frame - self.first]
@@ -55,8 +63,7 @@ class MapsArchive:
     def _open(self):
         if self._offset is not None:
             return np.memmap(self.path, self._dtype, "r", self._offset, self.shape)
-        with np.load(self.path, allow_pickle=False) as archive:
-            return archive["maps"]
+        return read_npz(self.path, ("maps",), "prediction")[0]
 
     def __getstate__(self):
         return self.__dict__ | {"_maps": None}
@@ -133,22 +140,22 @@ class Predictions:
             DataError: a `maps.npz` that is broken, or two pictures for one frame.
         """
         root = self._part(split) if self.splits else self.root
-        suffixes = (".jpg",) if self.splits else SUFFIXES
+        suffixes, number = ((".jpg",), _number_of_stavis) if self.splits else (SUFFIXES, _number)
         for shelf in [*(root / shelf for shelf in video.shelves), root]:
-            if shelf.is_dir() and (maps := _find(shelf, video, suffixes)):
+            if shelf.is_dir() and (maps := _find(shelf, video, suffixes, number)):
                 return maps
         return None
 
 
-def _find(shelf, video, suffixes):
+def _find(shelf, video, suffixes, number):
     folder, stems = shelf / video.name, video.stems or {}
     if len(video.frames) == 1:
         stems = {video.frames[0]: video.name} | stems
     if (folder / "maps.npz").is_file():
         return MapsArchive(folder / "maps.npz", video.first)
     for inside in (folder, folder / "png"):
-        if pictures := listed(inside, suffixes):
-            return Pictures(_numbered(pictures, video, stems))
+        if numbered := _numbered(listed(inside, suffixes), video, stems, number):
+            return Pictures(numbered)
     named = {frame: _existing(shelf, stem, suffixes) for frame, stem in stems.items()}
     if named := {frame: path for frame, path in named.items() if path}:
         return Pictures(named)
@@ -162,14 +169,33 @@ def _existing(shelf, stem, suffixes):
     return next((path for suffix in suffixes if (path := shelf / f"{stem}{suffix}").is_file()), None)
 
 
-def _numbered(pictures, video, stems):
+def _number(path):
+    digits = re.findall("[0-9]+", path.stem)
+    return int(digits[-1]) if digits else None
+
+
+def _number_of_stavis(path):
+    """What its evaluation takes: the number at the end of the name's part before the first dot."""
+    digits = re.search("[0-9]+$", path.name.split(".")[0])
+    return int(digits[0]) if digits else None
+
+
+def _numbered(pictures, video, stems, number):
     """frame -> path. A frame's own file name goes before its number; pictures with neither are left out."""
     frame_of = {stem: frame for frame, stem in stems.items()}
     if any(path.stem in frame_of for path in pictures):
         return _unique([(frame_of[path.stem], path) for path in pictures if path.stem in frame_of])
-    numbers = [(int(digits[1]), path) for path in pictures if (digits := re.search(r"(\d+)$", path.name.split(".")[0]))]
-    shift = video.first if any(number == 0 for number, _ in numbers) else 0
-    return _unique([(number + shift, path) for number, path in numbers])
+    numbered = [(n, path) for path in pictures if (n := number(path)) is not None]
+    shift = _shift({n for n, _ in numbered}, video)
+    return _unique([(n + shift, path) for n, path in numbered])
+
+
+def _shift(numbers, video):
+    """From the pictures' numbers to the data set's."""
+    if 0 in numbers:
+        return video.first
+    end = video.frames.stop if isinstance(video.frames, range) else video.frames[-1] + 1  # a range may have a step
+    return -1 if video.first == 0 and max(numbers, default=0) == end else 0
 
 
 def _unique(pairs):
@@ -187,16 +213,3 @@ def _data_offset(path, info):
         file.seek(info.header_offset + 26)
         name, extra = np.frombuffer(file.read(4), "<u2")
     return info.header_offset + 30 + int(name) + int(extra)
-
-
-@contextmanager
-def _reading(path):
-    """Turns what a broken npz raises into a DataError of one line."""
-    try:
-        yield
-    except DataError:
-        raise
-    except KeyError as error:
-        raise DataError(f"prediction: {path} holds no readable array maps") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"prediction: {path} is not a readable npz of plain arrays ({error})") from error

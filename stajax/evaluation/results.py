@@ -149,8 +149,17 @@ class Evaluation:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
         text.append("mean over videos, ± half of its 95 % interval (bootstrap over videos)")
-        text += [f"{count} frames: {reason}" for reason, count in self.notes.items()]
+        details = self._first_details()
+        text += [f"{count} frames: {reason}{details.get(reason, '')}" for reason, count in self.notes.items()]
         return "\n".join(text)
+
+    def _first_details(self):
+        details = {}
+        for note in self.rows["note"][self.rows["model"] == self.models[0]].tolist():
+            reason, _, detail = note.partition(":")
+            if detail:
+                details.setdefault(reason, f", the first: {detail.strip()}")
+        return details
 
     def write_csv(self, folder: Path) -> None:
         """`per_frame.csv` and `per_video.csv` in an existing folder; an empty cell stands for NaN."""

@@ -35,7 +35,7 @@ class Scorer:
         compat: see `stajax.evaluation.compat`.
         baselines: names out of BASELINES.
         strict: a missing or broken map, or a broken truth, is a DataError instead of a note.
-        priors: training part -> centre prior.
+        priors: training part -> centre prior, or a str: why there is none.
     """
 
     protocol: object
@@ -115,12 +115,16 @@ class Scorer:
         try:
             return self._score_map(self.baseline(name, video, frame, np.shape(truth.fixations)), truth)
         except DataError as error:
-            return _NOTHING, self._problem("no picture", video, frame, error)
+            kind = "no centre prior" if name == "centre_prior" else "no picture"
+            return _NOTHING, self._problem(kind, video, frame, error)
 
     def baseline(self, name, video, frame, shape):
         """The map of a baseline other than "human" for a frame whose truth has this shape: (h, w) in [0, 1]."""
         if name == "centre_prior":
-            return self.priors[self.protocol.training_part(video)]
+            prior = self.priors[self.protocol.training_part(video)]
+            if isinstance(prior, str):
+                raise DataError(prior)
+            return prior
         if name == "chance":  # needs no picture, only a size
             seed = zlib.crc32(f"{video.dataset}/{video.name}/{frame}".encode())
             return baselines.chance(np.zeros((*shape, 3), np.uint8), seed=seed)
@@ -129,10 +133,13 @@ class Scorer:
         return (saliency - low) / (high - low) if high > low else saliency
 
     def _score_observers(self, video, frame, truth):
-        points, observers, sigma, how = self.protocol.observers(video, frame)
-        if len(np.unique(observers)) < 2:
-            return _NOTHING, "fewer than two observers"
-        values = baselines.human(points, observers, np.shape(truth.fixations), truth.other, sigma=sigma, **how)
+        try:
+            points, observers, sigma, how = self.protocol.observers(video, frame)
+            if len(np.unique(observers)) < 2:
+                return _NOTHING, "fewer than two observers"
+            values = baselines.human(points, observers, np.shape(truth.fixations), truth.other, sigma=sigma, **how)
+        except ValueError as error:
+            return _NOTHING, f"no human score: {error}"
         return values, "no value for any observer" if np.isnan(list(values.values())).any() else ""
 
 

@@ -55,9 +55,9 @@ def test_errors_have_file_and_mend_and_the_exit_code_is_1(data):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    result = stajax("doctor", tmp_path / "none", "--protocol", "ucf")
-    assert result.code == 1
-    assert result.out.splitlines()[0] == f"BAD  {tmp_path / 'none'}: no such folder"
+    line = bad("doctor", tmp_path / "none", "--protocol", "ucf", code=2)
+    assert line == f"stajax: {tmp_path / 'none'}: no such folder; name the folder of the data set"
+    assert "a file, not a folder" in bad("doctor", __file__, "--protocol", "ucf", code=2)
 
 
 def test_bad_arguments(data):

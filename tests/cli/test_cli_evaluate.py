@@ -109,7 +109,7 @@ def test_a_map_with_nan_is_counted_and_stops_a_strict_run(maps, tmp_path):
     shutil.copytree(maps / "V1", maps / "V2")
     np.savez(maps / "V2/maps.npz", maps=np.random.default_rng(1).random((15, 6, 8)))
     result = stajax("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "out")
-    assert result.code == 0 and "1 frames: broken prediction" in result.out.splitlines()
+    assert result.code == 0 and "1 frames: broken prediction, the first: " in result.out
     with (tmp_path / "out/per_frame.csv").open() as file:
         (row,) = (row for row in csv.DictReader(file) if row["note"].startswith("broken"))
     assert (row["video"], row["frame"]) == ("V1", "10") and "NaN" in row["note"]
@@ -117,6 +117,13 @@ def test_a_map_with_nan_is_counted_and_stops_a_strict_run(maps, tmp_path):
         line = bad("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "strict", "--strict", "--workers", workers)
         assert "V1" in line and "NaN" in line
     assert not (tmp_path / "strict").exists()
+
+
+def test_a_prediction_without_a_score_leaves_no_folder(maps, tmp_path):
+    (maps / "V1/maps.npz").write_text("nothing")
+    line = bad("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "out", "--baselines", "chance", code=2)
+    assert "no frame could be scored; the first: broken prediction: " in line and "V1/maps.npz is not a readable npz" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from stajax.data.fixations import DataError
 from stajax.evaluation.dataset_doctor import examine
 
 DATA = Path(__file__).parents[1] / "goldens/metrics/stavis_mini/data"
@@ -167,6 +168,12 @@ def test_a_png_where_a_jpeg_is_needed_is_named(data):
     assert finding.mend == "there is eyeMap_00003.png: only .jpg counts, convert it"
 
 
+def test_sizes_of_pictures_come_from_their_headers(data, monkeypatch):
+    harm_cropped_picture(data)
+    monkeypatch.setattr("stajax.data.stavis.read_colour", None)  # a call would fail
+    assert any("picture and truth have other proportions" in finding.problem for finding in examine(data, "stavis"))
+
+
 def test_the_small_packaging_has_its_known_oddities_and_no_error():
     findings = list(examine(DATA, "stavis"))
     assert {finding.severity for finding in findings} == {"warning"}
@@ -200,6 +207,15 @@ def test_diem_gaze_that_was_shifted_already(tmp_path):
     assert "1280x960 screen" in findings[0].mend
 
 
+def test_diem_makes_no_density_and_counts_empty_frames(tmp_path, monkeypatch):
+    event = np.ones((2, 3, 2), np.int8)
+    event[:, 1] = 0
+    gaze = np.full((2, 3, 6), 6400, np.int16)
+    np.savez(tmp_path / "clip_640x480.npz", gaze_x10_i16=gaze, event=event)
+    monkeypatch.setattr("stajax.evaluation.protocols.base.density_map", None)  # a call would fail
+    assert [finding.problem for finding in examine(tmp_path, "diem")] == ["1 of 3 frames have no fixation, the first is 1"]
+
+
 @pytest.mark.parametrize(
     ("protocol", "folder"), [("ucf", "ucf_diving_side_001"), pytest.param("osie", "osie", marks=pytest.mark.slow)]
 )
@@ -209,8 +225,9 @@ def test_real_data_has_no_error(shared, protocol, folder):
 
 
 def test_a_folder_that_is_not_there_and_an_unknown_protocol(tmp_path):
-    (finding,) = examine(tmp_path / "no", "ucf")
-    assert finding.problem == "no such folder"
+    for path, problem in ((tmp_path / "no", "no such folder"), (Path(__file__), "a file, not a folder")):
+        with pytest.raises(DataError, match=f"{path.name}: {problem}"):
+            list(examine(path, "ucf"))
     (finding,) = examine(tmp_path, "osie")
     assert "must hold fixations.npz" in finding.problem
     with pytest.raises(ValueError, match="no protocol 'x'"):

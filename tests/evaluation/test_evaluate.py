@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from stajax.data.fixations import DataError
-from stajax.evaluation.evaluate import Progress, evaluate, write
+from stajax.evaluation.evaluate import Progress, evaluate, possible_baselines, write
 from stajax.evaluation.results import COLUMNS, METRICS, read_json
+from stajax.evaluation.scoring import Scorer
 from stajax.evaluation.shown import look_up
 
 MINI = Path(__file__).parents[1] / "goldens/metrics/stavis_mini"
@@ -63,6 +64,20 @@ def test_progress_counts_every_frame_once():
     assert [progress.done for progress in seen] == sorted({progress.done for progress in seen})
     assert (seen[-1].done, seen[-1].total) == (31, 31)
     assert {progress.video for progress in seen} == {"V1", "V2", "V3", "V4", "D1_clip_1280x720", "D2"}
+
+
+def test_progress_in_one_process_comes_with_the_frames(monkeypatch):
+    monkeypatch.setattr("stajax.evaluation.evaluate.CHUNK", 2)
+    scored, seen = [], []
+    score = Scorer.score
+
+    def counted(self, video, frames, *rest):
+        scored.extend(frames)
+        return score(self, video, frames, *rest)
+
+    monkeypatch.setattr(Scorer, "score", counted)
+    evaluate(EXPERIMENT, DATA, "stavis", progress=lambda progress: seen.append((progress.done, len(scored))))
+    assert len(seen) > 10 and all(done == there for done, there in seen)
 
 
 def test_a_missing_and_a_broken_map_are_rows_with_a_reason(experiment):
@@ -124,6 +139,74 @@ def test_a_broken_truth_spoils_its_frame_or_its_video(data):
         evaluate(EXPERIMENT, data, "stavis", strict=True)
 
 
+def test_a_missing_fixation_map_breaks_its_frame_alone(data):
+    whole = evaluate(EXPERIMENT, data, "stavis", datasets=["AVAD"])
+    for frame in (2, 10):  # 2 is never scored
+        (data / f"annotations/AVAD/V1/fixMap_{frame:05d}.mat").unlink()
+    e = evaluate(EXPERIMENT, data, "stavis", datasets=["AVAD"])
+    here = e.rows["video"] == "V1"
+    broken = np.char.startswith(e.rows["note"], "broken truth: STAViS: no file")
+    assert e.rows["frame"][here & broken].tolist() == [10] and broken.sum() == 1
+    np.testing.assert_array_equal(e.rows["nss"][~broken], whole.rows["nss"][~broken])
+    assert "1 frames: broken truth, the first: STAViS: no file" in e.table()
+
+
+def test_a_prediction_without_a_score_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "V1").mkdir()
+    (tmp_path / "V1/maps.npz").write_text("nothing")
+    with pytest.raises(DataError, match=r"no frame could be scored; the first: broken prediction: .*not a readable npz"):
+        evaluate(tmp_path, DATA, "stavis", baselines=["chance"])
+
+
+@pytest.mark.parametrize("call", [lambda *where: evaluate(EXPERIMENT, *where), possible_baselines])
+def test_no_frame_to_score_is_one_clear_line(data, tmp_path, call):
+    for fold in "123":
+        (data / f"fold_lists/AVAD_list_test_{fold}_fps.txt").write_text("V1 8 25\n")
+    for path in (data / "fold_lists").glob("DIEM*"):
+        path.unlink()
+    (tmp_path / "plain/fixations").mkdir(parents=True)
+    (tmp_path / "plain/fixations/a.csv").write_text("frame,x,y\n")
+    (tmp_path / "plain/sizes.csv").write_text("name,width,height\na,8,6\n")
+    for root, protocol in ((data, "stavis"), (tmp_path / "plain", "plain")):
+        with pytest.raises(DataError, match=f"{protocol}: no frame to score in {root}"):
+            call(root, protocol)
+
+
+def test_a_frame_without_a_human_score_has_a_note(tmp_path):
+    (tmp_path / "fixations").mkdir()
+    (tmp_path / "fixations/a.csv").write_text("x,y\n1,1\n2,2\n")  # it is not known whose
+    (tmp_path / "fixations/b.csv").write_text("x,y,observer\n1,1,p\n90,90,q\n")  # q's lies outside
+    (tmp_path / "fixations/c.csv").write_text("x,y,observer\n1,1,p\n3,4,q\n")
+    (tmp_path / "sizes.csv").write_text("name,width,height\na,8,6\nb,8,6\nc,8,6\n")
+    notes = evaluate(None, tmp_path, "plain", baselines=["human"]).rows["note"].tolist()
+    assert notes == [
+        "no human score: plain: the fixations of a have no column observer",
+        "no human score: human: needs 2 observers with fixations on the image, got 1",
+        "",
+    ]
+
+
+def test_a_training_part_without_annotations_has_no_centre_prior(data):
+    (data / "fold_lists/AVAD_list_train_1_fps.txt").write_text("gone 12 30\n")
+    e = evaluate(EXPERIMENT, data, "stavis", datasets=["AVAD"], splits=["1", "2"], baselines=["centre_prior"])
+    rows = e.select(model="centre_prior", split="1")
+    assert np.isnan(rows["nss"]).all() and all(note.startswith("no centre prior: STAViS: no file") for note in rows["note"])
+    alone = e.select(model="centre_prior", video="V3")  # of the second fold, which has no training list
+    assert np.isfinite(alone["nss"]).any()
+
+
+def test_all_scores_every_video_of_the_lists_once(data):
+    (data / "fold_lists/AVAD_list_test_1_fps.txt").write_text("V2 15 25\n")
+    for fold in "123":
+        (data / f"fold_lists/AVAD_list_train_{fold}_fps.txt").write_text("V1 14 25\nV2 15 25\n")
+    e = evaluate(None, data, "stavis", datasets=["AVAD"], baselines=["chance"], options={"all": 1})
+    pairs = list(zip(e.rows["video"].tolist(), e.rows["frame"].tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs) and set(e.rows["split"]) == {""}
+    assert set(e.rows["video"]) == {"V1", "V2", "V3", "V4"}
+    with pytest.raises(ValueError, match="leave the splits out"):
+        evaluate(None, data, "stavis", splits=["1"], baselines=["chance"], options={"all": 1})
+
+
 def test_a_truth_in_two_sizes_is_one_clear_line(data):
     path = data / "annotations/AVAD/V1/maps/eyeMap_00010.jpg"
     Image.new("L", (20, 10), 100).save(path)
@@ -182,6 +265,7 @@ def test_written_files_and_the_frames_to_look_at(tmp_path):
         ({"baselines": ["random"]}, "no baseline 'random'"),
         ({"baselines": ["chance", "chance"]}, "named twice"),
         ({"baselines": ["chance"], "name": "chance"}, "the prediction has the name of a baseline"),
+        ({"name": "gbvs"}, "the prediction has the name of a baseline"),
         ({"baselines": ["human"]}, "do not say who looked where"),
         ({"datasets": ["DHF1K"]}, "stavis: no data set DHF1K; there are AVAD, DIEM"),
         ({"splits": ["4"]}, "stavis: no split 4"),

@@ -57,12 +57,12 @@ def test_an_archive_in_column_order_is_read_right(tmp_path):
     np.testing.assert_array_equal(MapsArchive(tmp_path / "maps.npz", 0).read(3), MAPS[3])
 
 
-@pytest.mark.parametrize(("first", "begin"), [(0, 0), (1, 0), (1, 1), (1, 2)])
+@pytest.mark.parametrize(("first", "begin"), [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)])
 def test_numbered_pictures_count_as_the_data_set_or_from_zero(tmp_path, first, begin):
     for i in range(4):
         save(tmp_path / f"clip/map_{begin + i:04d}.png", LEVELS[i])
     maps = Predictions(tmp_path).find(video(first))
-    start = first if begin == 0 else begin
+    start = first if begin == 0 or first == 0 else begin
     assert sorted(maps.frames) == list(range(start, start + 4))
     np.testing.assert_array_equal(maps.read(start + 2), LEVELS[2] / 255)
 
@@ -95,8 +95,27 @@ def test_grey_stored_in_colour_and_sixteen_bits_are_read(tmp_path):
     np.testing.assert_allclose(maps.read(1), LEVELS[1] / 255, rtol=1e-15)
 
 
+def test_numbers_from_one_are_found_where_not_every_frame_is_scored(tmp_path):
+    for i in range(4):
+        save(tmp_path / f"clip/{i + 1}.png", LEVELS[i])
+    maps = Predictions(tmp_path).find(video(frames=range(0, 4, 2)))
+    np.testing.assert_array_equal(maps.read(2), LEVELS[2] / 255)
+
+
+@pytest.mark.parametrize("name", ["net.v2_0002", "a.b.0002", "0002.sal", "img_0002_map"])
+def test_the_last_number_of_a_name_counts_whatever_its_dots(tmp_path, name):
+    save(tmp_path / f"clip/{name}.png", LEVELS[0])
+    assert list(Predictions(tmp_path).find(video()).frames) == [2]
+
+
+def test_in_stavis_folders_the_name_ends_at_its_first_dot(tmp_path):
+    save(tmp_path / "split1_results/clip/pred_sal_000003.v2_0001.jpg", LEVELS[0])
+    assert list(Predictions(tmp_path).find(video(), "1").frames) == [3]
+
+
 def test_no_maps_is_none(tmp_path):
     save(tmp_path / "another/0.png", LEVELS[0])
+    save(tmp_path / "clip/poster.png", LEVELS[0])
     assert Predictions(tmp_path).find(video()) is None
 
 
@@ -108,6 +127,11 @@ def broken(folder, kind):
     elif kind == "cut":
         np.savez(path, maps=MAPS)
         path.write_bytes(path.read_bytes()[:300])
+    elif kind == "bits":  # deflated data that is not: zlib.error, which is no OSError
+        np.savez_compressed(path, maps=MAPS)
+        content = bytearray(path.read_bytes())
+        content[60:120] = b"\xff" * 60
+        path.write_bytes(content)
     elif kind == "name":
         np.savez(path, saliency=MAPS)
     elif kind == "shape":
@@ -130,7 +154,8 @@ def broken(folder, kind):
     [
         ("text", "not a readable npz"),
         ("cut", "not a readable npz"),
-        ("name", "no readable array maps"),
+        ("bits", "not a readable npz"),
+        ("name", "lacks an array: maps"),
         ("shape", "maps must be numbers of shape"),
         ("objects", "maps must be numbers of shape"),
         ("colour", "is in colour"),

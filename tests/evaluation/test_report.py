@@ -91,6 +91,9 @@ def test_summary_equals_per_dataset(tmp_path):
 def test_bold_is_the_highest_mean_of_a_column_but_for_the_ceiling(tmp_path):
     e = evaluation(models=("net", "chance", "human"), listed=[("X", "", "a"), ("X", "", "b")])
     e.rows["nss"][e.rows["model"] == "human"] += 5
+    for metric in METRICS:  # all miss what the prediction misses
+        missing = np.isnan(e.rows[metric][e.rows["model"] == "net"])
+        e.rows[metric][np.tile(missing, 3)] = np.nan
     page = report(e, tmp_path)
     means = {score.model: score.scores for score in e.per_dataset()}
     for row in page.all("tr", class_="prediction") + page.all("tr", class_="baseline"):
@@ -98,6 +101,21 @@ def test_bold_is_the_highest_mean_of_a_column_but_for_the_ceiling(tmp_path):
         for cell, metric in zip(row.all("td"), METRICS, strict=False):
             best = model in means and means[model][metric].mean == max(means[m][metric].mean for m in ("net", "chance"))
             assert bool(cell.all("b")) == best
+
+
+def test_the_definition_of_the_human_row_says_what_compares(tmp_path):
+    page = report(evaluation(models=("net", "human")), tmp_path)
+    assert any("Only its NSS and s-AUC compare with a model’s" in element.text for element in page.all("dd"))
+
+
+def test_nothing_is_bold_where_the_rows_cover_different_frames(tmp_path):
+    e = evaluation(models=("net", "chance"), listed=[("X", "", "a"), ("X", "", "b")])
+    frames = {score.model: score.frames for score in e.per_dataset()}
+    assert frames["net"] < frames["chance"]
+    table = report(e, tmp_path).one("table", class_="scores")
+    assert not [
+        cell for row in table.all("tr", class_="prediction") + table.all("tr", class_="baseline") for cell in row.all("b")
+    ]
 
 
 def test_a_video_in_two_splits_is_also_counted_once(tmp_path):

@@ -11,7 +11,7 @@ PROTOCOLS = {
     "plain": ("plain", "Plain"),
 }
 
-_WHOLE = {"first_frame": 1, "step": 1, "seed": 0}  # options that are whole numbers, and the least they may be
+_WHOLE = {"first_frame": 1, "step": 1, "seed": 0, "all": 0}  # options that are whole numbers, and the least they may be
 
 
 def open_protocol(name, root, datasets=None, splits=None, **options):

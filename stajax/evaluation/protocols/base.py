@@ -11,6 +11,7 @@ small arrays, and reads pictures and maps when they are asked for.
     gather(video) -> anything    what all frames of a video share; worked out once per video, in a worker
     truth(video, frame, gathered) -> Truth; `other` is empty if gathered is None, for whoever only looks
     image(video, frame) -> (h, w, 3) uint8 RGB; DataError if the protocol has no pictures
+    picture(video, frame) -> path of that picture, for whoever needs only its size; DataError as `image`
     observers(video, frame) -> Observers; DataError if it is not known who looked where
     training_part(video) -> the name of the part that a centre prior for this video is fitted to, which leaves it out, or None
     training(part) -> Training

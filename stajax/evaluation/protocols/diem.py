@@ -63,6 +63,9 @@ class Diem:
     def image(self, video, frame):
         raise DataError("diem: this protocol has no pictures, only gaze")
 
+    def picture(self, video, frame):
+        raise DataError("diem: this protocol has no pictures, only gaze")
+
     def observers(self, video, frame):
         gaze = _gaze(self.paths[video.name])
         return Observers(gaze.fixations(frame), gaze.observers(frame), self._sigma(gaze), HALVES)

@@ -45,6 +45,9 @@ class OsieProtocol:
     def image(self, video, frame):
         return self.osie.image(self._place[video.name])
 
+    def picture(self, video, frame):
+        return self.osie.picture(self._place[video.name])
+
     def observers(self, video, frame):
         i = self._place[video.name]
         return Observers(self.osie.fixations(i), self.osie.subjects(i), SIGMA, LEAVE_ONE_OUT)

@@ -77,6 +77,9 @@ class Plain:
     def image(self, video, frame):
         return self.clips[video.name].image(frame)
 
+    def picture(self, video, frame):
+        return self.clips[video.name].picture(frame)
+
     def observers(self, video, frame):
         clip = self.clips[video.name]
         return Observers(clip.fixations(frame), clip.observers(frame), self._sigma(clip), LEAVE_ONE_OUT)

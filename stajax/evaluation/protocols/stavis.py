@@ -23,12 +23,14 @@ STRIDE = 25  # a centre prior sees every 25th frame of the training videos: 1 a 
 
 class VideoFixations(NamedTuple):
     """What a video's fixation maps hold, so that a file, slow to unpack, is read once. shape: (h, w); pixels, values: where the
-    maps are > 0, flat, and what is there; start: frame i, counted from 1, owns start[i - 1]..start[i] of them."""
+    maps are > 0, flat, and what is there; start: frame i, counted from 1, owns start[i - 1]..start[i] of them; missing: frames
+    without a file, which own none."""
 
     shape: tuple[int, int]
     start: np.ndarray
     pixels: np.ndarray
     values: np.ndarray
+    missing: frozenset[int]
 
     def map(self, frame):
         """(h, w) as in the file."""
@@ -52,15 +54,16 @@ class Stavis:
         datasets: names of those to score, as in the paper's Table 7; default all that have test lists in `root`.
         splits: folds to score, "1", "2", "3"; default all.
         first_frame: the first frame to score, counted from 1.
+        all: 1 scores every video of the training and test lists once, without splits, for a model trained on none of them.
 
     Raises:
         DataError: no such folder, no test list in it, a list that is broken, or one of two lists that disagree on a video.
-        ValueError: an unknown data set or split.
+        ValueError: an unknown data set or split, or splits together with `all`.
     """
 
     name, compat, empty = "stavis", "stavis", "zero"
 
-    def __init__(self, root, datasets=None, splits=None, *, first_frame=FIRST):
+    def __init__(self, root, datasets=None, splits=None, *, first_frame=FIRST, all=0):
         self.root = Path(root)
         known = {dataset.name: dataset for dataset in DATASETS}
         if unknown := set(datasets or ()) - set(known):
@@ -69,7 +72,9 @@ class Stavis:
             raise ValueError(f"stavis: no split {', '.join(sorted(unknown))}; there are 1, 2, 3")
         if not (self.root / "fold_lists").is_dir() or not (self.root / "annotations").is_dir():
             raise DataError(f"STAViS: {self.root} must hold the folders fold_lists and annotations")
-        self.splits = tuple(splits or "123")
+        if all and splits:
+            raise ValueError("stavis: all=1 scores every video once; leave the splits out")
+        self.splits, self.all = tuple(splits or "123"), bool(all)
         self.datasets = {name: known[name] for name in known if name in (datasets or known)}
         if not datasets:
             self.datasets = {name: dataset for name, dataset in self.datasets.items() if self._lists(dataset)}
@@ -77,18 +82,23 @@ class Stavis:
         if not self.videos:
             raise DataError(f"STAViS: {self.root / 'fold_lists'} holds no test list, such as AVAD_list_test_1_fps.txt")
         self.settings = {"first_frame": first_frame, "other": "all frames of the same video", "empty": self.empty}
-        self.settings["mean_of_splits"] = [name for name in MEAN_OF_SPLITS if name in self.datasets]
+        self.settings["mean_of_splits"] = [name for name in MEAN_OF_SPLITS if name in self.datasets and not all]
 
     def _lists(self, dataset):
         return [path for fold in self.splits if (path := list_path(self.root, dataset, "test", fold)).is_file()]
 
+    def _listings(self, dataset):
+        """(split, list) of all that are to be scored."""
+        if not self.all:
+            return [(split, list_path(self.root, dataset, "test", split)) for split in self.splits]
+        return [("", list_path(self.root, dataset, part, fold)) for part in ("train", "test") for fold in self.splits]
+
     def _videos(self, name, first_frame):
         dataset, listed = self.datasets[name], {}
-        for split in self.splits:
-            for entry in read_list(list_path(self.root, dataset, "test", split)):
+        for split, path in self._listings(dataset):
+            for entry in read_list(path):
                 entries = listed.setdefault(entry.video, {})
-                entries[split] = entry
-                if len(set(entries.values())) > 1:
+                if entries.setdefault(split, entry) != entry or len(set(entries.values())) > 1:
                     raise DataError(f"STAViS: the lists of {dataset.folder} disagree on the frames or fps of {entry.video}")
         for video, entries in listed.items():
             entry = next(iter(entries.values()))
@@ -108,7 +118,14 @@ class Stavis:
     def gather(self, video):
         """`VideoFixations` of the video."""
         files, maps, shape = self.files(video), [], None
-        for frame in range(1, video.frames[-1] + 1):
+        frames = range(1, video.frames[-1] + 1)
+        missing = frozenset(frame for frame in frames if not files.fixations_path(frame).is_file())
+        if len(missing) == len(frames):
+            raise DataError(f"STAViS: no file {files.fixations_path(1)}, nor any other fixation map of {video.name}")
+        for frame in frames:
+            if frame in missing:
+                maps.append((np.zeros(0, int), np.zeros(0, np.uint8)))
+                continue
             fixations = files.fixations(frame)
             shape = shape or fixations.shape
             if fixations.shape != shape:
@@ -117,11 +134,13 @@ class Stavis:
             pixels = np.flatnonzero(fixations > 0)
             maps.append((pixels, fixations.ravel()[pixels]))
         pixels, values = (np.concatenate(part) for part in zip(*maps, strict=True))
-        return VideoFixations(shape, np.cumsum([0] + [len(part) for part, _ in maps]), pixels.astype(np.int32), values)
+        start = np.cumsum([0] + [len(part) for part, _ in maps])
+        return VideoFixations(shape, start, pixels.astype(np.int32), values, missing)
 
     def truth(self, video, frame, gathered):
         files = self.files(video)
-        fixations = files.fixations(frame) if gathered is None else gathered.map(frame)
+        there = gathered is not None and frame not in gathered.missing
+        fixations = gathered.map(frame) if there else files.fixations(frame)
         density = files.density(frame)
         if fixations.shape != density.shape:
             paths = files.fixations_path(frame), files.density_path(frame)
@@ -132,11 +151,16 @@ class Stavis:
     def image(self, video, frame):
         return self.files(video).image(frame)
 
+    def picture(self, video, frame):
+        return self.files(video).image_path(frame)
+
     def observers(self, video, frame):
         raise DataError("STAViS: its fixation maps do not say who looked where")
 
     def training_part(self, video):
-        """The training list of a fold that tests the video; None if `root` has no such list."""
+        """The training list of a fold that tests the video; None if `root` has no such list, or if all videos are tested."""
+        if self.all:
+            return None
         lists = [list_path(self.root, self.datasets[video.dataset], "train", split) for split in video.splits]
         return next((f"{video.dataset}/{path.name}" for path in lists if path.is_file()), None)
 

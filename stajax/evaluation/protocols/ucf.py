@@ -50,6 +50,9 @@ class Ucf:
     def image(self, video, frame):
         return _ucf(self.folders[video.name]).image(frame)
 
+    def picture(self, video, frame):
+        return _ucf(self.folders[video.name]).picture(frame)
+
     def observers(self, video, frame):
         raise DataError("ucf: its fixations do not say who looked where")
 

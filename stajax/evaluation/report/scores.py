@@ -41,7 +41,8 @@ def _reading(evaluation):
         "Means over videos, each weighing the same, with 95 % intervals (bootstrap over videos: what other videos of the same "
         "kind might have given). The highest value measured here is <b>bold</b>"
     ]
-    words.append(", the human ceiling aside. " if "human" in evaluation.models else ". ")
+    words.append(", the human ceiling aside" if "human" in evaluation.models else "")
+    words.append("; none is where the rows cover different numbers of videos or frames. ")
     if evaluation.protocol == "stavis":
         words.append(
             "Rows under “The paper’s Table 7” are the paper’s numbers, not measured here: they come without intervals, from "
@@ -73,8 +74,11 @@ def _group(title):
 
 
 def _best(scores):
-    """metric -> the highest mean as shown; the human ceiling counts only if nothing else is there."""
+    """metric -> the highest mean as shown; the human ceiling counts only if nothing else is there. {} where the rows cover
+    different videos or frames, so that their means do not compare."""
     rivals = [score for score in scores if score.model != "human"] or scores
+    if len({(score.videos, score.frames) for score in rivals}) > 1:
+        return {}
     means = {metric: [score.scores[metric].mean for score in rivals] for metric in METRICS}
     return {metric: number(np.nanmax(values)) for metric, values in means.items() if not np.isnan(values).all()}
 
