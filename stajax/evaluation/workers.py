@@ -16,7 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from stajax.evaluation.scoring import Scorer, fit_prior
 
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# What workers start with: matrix products in one thread, for as many workers as processors share them already; and, under
+# glibc, memory that stays with the process: the maps of each frame going back to the system take as long as the work.
+_ENVIRONMENT = {
+    **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"),
+    **dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 28)),
+}
 _scorer: Scorer | None = None  # of this process; sent once, not with every task
 
 
@@ -52,7 +57,7 @@ def executor(scorer, workers):
         with threadpool_limits(1, "blas"):  # for products as small as these, threads cost up to five times what they give
             yield _Here()
         return
-    with _one_thread_each(), _pickled(scorer) as path:
+    with _environment(), _pickled(scorer) as path:
         pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (path,))
         try:
             yield pool
@@ -122,10 +127,10 @@ class _Here(Executor):
 
 
 @contextmanager
-def _one_thread_each():
-    """Workers started inside run their matrix products in one thread: as many as there are processors share them already."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+def _environment():
+    """Processes started inside have `_ENVIRONMENT`."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
     try:
         yield
     finally:
