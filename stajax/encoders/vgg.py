@@ -20,6 +20,8 @@ from stajax.layers.pool import max_pool
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # channels of the convolutions, by stage
 
+CONV_NAMES = tuple(f"conv{stage}_{i + 1}" for stage, widths in enumerate(WIDTHS, start=1) for i in range(len(widths)))
+
 
 class VGG16(nnx.Module):
     """Frame encoder with the levels pool3, pool4 and pool5. `size` px views."""
@@ -78,8 +80,7 @@ def from_npz(arrays: Mapping[str, np.ndarray]) -> dict:
 
     A stranger is a KeyError that names it.
     """
-    names = [f"conv{stage}_{i + 1}" for stage, widths in enumerate(WIDTHS, start=1) for i in range(len(widths))]
-    order = {name: str(index) for index, name in enumerate(names)}
+    order = {name: str(index) for index, name in enumerate(CONV_NAMES)}
     tree: dict = {"convs": {}}
     for key, value in arrays.items():
         name, _, leaf = key.partition("/")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from stajax.evaluation import workers as processes
 from stajax.evaluation.compat import COMPAT
 from stajax.evaluation.predictions import Broken, Predictions
 from stajax.evaluation.protocols import open_protocol
-from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, rows_of
+from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, count_notes, rows_of
 from stajax.evaluation.scoring import BASELINES, Scorer, check_baselines
 from stajax.media.atomic import writing
 
@@ -108,7 +108,7 @@ def evaluate(
         **rules.settings,
         **_fitted_to(scorer, jobs),
     }
-    return Evaluation(protocol, scorer.compat, models, rows, _notes(rows, models[0]), settings)
+    return Evaluation(protocol, scorer.compat, models, rows, count_notes(rows["note"][rows["model"] == models[0]]), settings)
 
 
 def possible_baselines(
@@ -275,9 +275,3 @@ def _rows(jobs, scores, models, name):
                 for column, values in rows_of(piece).items():
                     pieces[column].append(values)
     return {column: np.concatenate(values) for column, values in pieces.items()}
-
-
-def _notes(rows, model):
-    """Counts of notes without their details, most frequent first."""
-    notes = rows["note"][rows["model"] == model].tolist()
-    return dict(Counter(note.split(":")[0] for note in notes if note).most_common())

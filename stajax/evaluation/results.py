@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,6 +218,11 @@ def rows_of(columns: dict[str, Sequence]) -> dict[str, np.ndarray]:
     """The columns of `Evaluation.rows` as arrays of their types, from lists."""
     types = dict.fromkeys(TEXT, str) | {"frame": np.int64}
     return {name: np.array(columns[name], types.get(name, np.float64)) for name in COLUMNS}
+
+
+def count_notes(notes: np.ndarray) -> dict[str, int]:
+    """Reason -> how many of the column "note" give it, without its detail, most frequent first."""
+    return dict(Counter(note.split(":")[0] for note in notes.tolist() if note).most_common())
 
 
 def _groups(*columns):

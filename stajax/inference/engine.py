@@ -53,6 +53,9 @@ class Engine:
         modules = {name: net for structure, _ in networks for name, net in structure.module.nets.items()}
         used = {name: modules[name] for name in self.nets}
         self.listens = any(net.listens for net in used.values())
+        self.hears_silence = any(
+            net.listens and not net.switched for net in used.values()
+        )  # a closed switch does not deafen it
         # A switch is of no use to nets that do not heed it, and its encoders are the largest.
         heeded = any(net.switched for net in used.values())
         networks = [(s, v) for s, v in networks if (used.keys() & s.config.nets.keys() if s.config.nets else heeded)]

@@ -53,7 +53,7 @@ _MEANING = {
     "views": "RGB, 0 to 255: each distinct frame once, its aspect ignored, at each size in pixels",
     "windows": "mono sound in [-1, 1] at sample_rate, each distinct window once, at each length in samples",
     "features": "what encode_frames gave, NETWORK/NAME",
-    "audio": "what encode_audio gave, by network; zeros of one row where there is no sound; empty if the model does not hear",
+    "audio": "what encode_audio gave, by network; of windows of zeros where there is no sound; empty if it does not hear",
     "fragments": "for each net and prediction: rows of features, rows of audio, and the audio switch, 0 without sound",
     "maps": "fixation maps in [0, 1], of all nets fused",
 }

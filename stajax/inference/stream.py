@@ -85,7 +85,7 @@ class Stream:
         self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
         self._features, self._audio = engine.rings()
-        if engine.listens and not self.hears:  # some of the authors' nets ignore the switch: they hear silence
+        if engine.hears_silence and not self.hears:
             silence = {window: np.zeros((engine.sound_group, window), np.float32) for window in engine.windows}
             self._audio = engine.encode_audio(self._audio, silence, 0)
         self._waiting: deque[tuple[float, dict[int, np.ndarray]]] = deque()  # frames not yet encoded: time, views by size

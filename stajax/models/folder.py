@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -102,11 +103,18 @@ def write_members(path: str | os.PathLike, names: Sequence[str], *, name: str | 
 
 def _config(path: Path) -> dict:
     """`config.json` of a folder, as far as all folders have it in common. Raises WeightsError."""
-    try:
+    with _reading_config(path):
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         if config["format"] != FORMAT:
             raise WeightsError(f"{path}: model format {config['format']}; this version of stajax reads format {FORMAT}")
         return config
+
+
+@contextmanager
+def _reading_config(path: Path) -> Iterator[None]:
+    """Turn what goes wrong inside with a folder's `config.json` into a WeightsError of one line."""
+    try:
+        yield
     except WeightsError:
         raise
     except KeyError as error:
@@ -124,8 +132,8 @@ def read(name_or_path: str | os.PathLike) -> ModelFolder:
             f"{path}: holds several networks ({', '.join(map(str, config['members']))}); name one of its folders"
         )
     if "encoder" in config:
-        raise WeightsError(f"{path}: holds the encoder {config['encoder']} and no net; train one on it, or convert a net")
-    try:
+        raise WeightsError(f"{path}: holds the encoder {config['encoder']} and no net; convert a net")
+    with _reading_config(path):
         structure = Structure(NetworkConfig.from_json(config["network"]))
         places = config["params"]
         parts = ["frames", *(["sound"] if structure.config.sound else [])]
@@ -134,12 +142,6 @@ def read(name_or_path: str | os.PathLike) -> ModelFolder:
         if structure.config.switch:
             found["switch"] = read_params(_place(path, places["switch"]))
         classes = {name: tuple(aliases) for name, aliases in config.get("classes", {}).items()}
-    except WeightsError:
-        raise
-    except KeyError as error:
-        raise WeightsError(f"{path / 'config.json'}: {error} is missing; a net without weights cannot be used") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path / 'config.json'}: {error}") from None
     return ModelFolder(
         name=config.get("name", path.name),
         path=path,

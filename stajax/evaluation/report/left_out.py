@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from stajax.evaluation.report.markup import count, heads, name_of, predictions, section, table, text
-from stajax.evaluation.results import LABELS, METRICS, Evaluation
+from stajax.evaluation.results import LABELS, METRICS, Evaluation, count_notes
 
 MANY = 30  # entries of a list before the rest is only counted
 
@@ -38,7 +38,7 @@ def left_out(evaluation: Evaluation) -> str:
 def _reasons(evaluation):
     """Reason, how many frames, what follows from it; the prediction's as the evaluation counts them, then the baselines'."""
     first, *others = evaluation.models
-    counts = {first: evaluation.notes} | {model: _counts(evaluation.select(model=model)) for model in others}
+    counts = {first: evaluation.notes} | {model: count_notes(evaluation.select(model=model)["note"]) for model in others}
     rows = []
     for model, notes in counts.items():
         total = np.count_nonzero(evaluation.rows["model"] == model)
@@ -54,10 +54,6 @@ def _reasons(evaluation):
     head = [*heads(["Reason"], ["Frames"]), *heads(["Model", "What follows"])]
     body = "<tbody>" + "\n".join(rows) + "</tbody>"
     return table("Why frames lack a metric", "Frames that lack a metric, or have one by convention", head, [body])
-
-
-def _counts(rows):
-    return dict(Counter(note.split(":")[0] for note in rows["note"].tolist() if note).most_common())
 
 
 def _details(evaluation):
