@@ -16,6 +16,10 @@ class FrameEncoder(Protocol):
     strides: tuple[int, ...]
     channels: tuple[int, ...]
 
+    def side(self, stride: int) -> int:
+        """Height and width of the level at `stride`."""
+        ...
+
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
         """`views` (F, size, size, 3) uint8 RGB -> {"stride8": (F, size/8, size/8, channels[0]), ...} float32."""
         ...

@@ -92,6 +92,10 @@ class EfficientNetLite0(nnx.Module):
         self.head = _ConvNorm(320, 1280, 1, rngs=rngs)
         self.classifier = nnx.Linear(1280, 1000, rngs=rngs)
 
+    def side(self, stride: int) -> int:
+        """Height and width of the level at `stride`: convolutions at a stride round up."""
+        return -(-self.size // stride)
+
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
         """`views` (F, size, size, 3) uint8 RGB -> levels ``stride8`` (..., 40), ``stride16`` (..., 112), ``stride32``."""
         x = self.stem((views.astype(jnp.float32) - 127) / 128)

@@ -114,6 +114,10 @@ class ResNet(nnx.Module):
         self.layers = nnx.List(built)
         self.fc = None if classes is None else nnx.Linear(channels, classes, rngs=rngs)
 
+    def side(self, stride: int) -> int:
+        """Height and width of the level at `stride`: convolutions at a stride round up."""
+        return -(-self.size // stride)
+
     def normalise(self, views: jax.Array) -> jax.Array:
         """`views` (F, h, w, 3) uint8 RGB -> the input of `stages`."""
         return imagenet.normalise(views)

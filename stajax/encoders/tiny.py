@@ -20,6 +20,10 @@ class TinyFrames(nnx.Module):
         self.size = size
         self.convs = nnx.List([Conv(3, channels, (1, 1), rngs=rngs) for channels in self.channels])
 
+    def side(self, stride: int) -> int:
+        """Height and width of the level at `stride`."""
+        return self.size // stride
+
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
         x = views.astype(jnp.float32) / 127.5 - 1
         levels = {}

@@ -42,6 +42,10 @@ class VGG16(nnx.Module):
                 channels = width
         self.convs = nnx.List(convs)
 
+    def side(self, stride: int) -> int:
+        """Height and width of the level at `stride`: pools drop what is odd."""
+        return self.size // stride
+
     def normalise(self, views: jax.Array) -> jax.Array:
         """`views` (F, h, w, 3) uint8 RGB -> the input of `stages`."""
         return imagenet.normalise(views)

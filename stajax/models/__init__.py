@@ -5,8 +5,14 @@ from stajax.lazy import exports
 __getattr__, __dir__, __all__ = exports(
     __name__,
     {
+        "Classifier": "classifiers",
+        "ClassifierConfig": "classifiers",
+        "CompanyClassifier": "classifiers",
+        "CompanyClassifierConfig": "classifiers",
         "STA": "fixation",
         "STAConfig": "fixation",
+        "STAPlus": "fixation",
+        "STAPlusConfig": "fixation",
         "AudioSwitch": "switch",
         "SwitchConfig": "switch",
         "Fragments": "fragments",

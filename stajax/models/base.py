@@ -11,6 +11,7 @@ from stajax.models.fragments import Fragments, Span
 
 class Net(Protocol):
     span: Span  # the frames it looks at, around its target
+    bank: int  # nodes of company that lie elsewhere and come from a bank of node states; such a net has `nodes` too
     predicts: str  # "fixations", or "classes"
     listens: bool  # whether it uses the sound
     switched: bool  # whether it heeds the audio switch
@@ -19,6 +20,10 @@ class Net(Protocol):
 
     def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """What it makes of each frame by itself, from the encoder's levels (F, h, w, C): features to gather from, and aux."""
+        ...
+
+    def nodes(self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments) -> jax.Array:
+        """Of a net with a bank: node states (B, nodes, h, w, C) before reasoning, the rows of a bank."""
         ...
 
     def __call__(

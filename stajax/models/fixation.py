@@ -1,4 +1,4 @@
-"""The fixation net STA of the paper's edition (section 5.1, Fig. 12-D): Eq. 15 and Eq. 16 on encoder features."""
+"""The fixation nets of the paper (section 5, Fig. 12): STA, Eq. 15 and 16, and STA+ with its ReadOut, Eq. 18 and 19."""
 
 from __future__ import annotations
 
@@ -10,28 +10,22 @@ from flax import nnx
 
 from stajax.encoders.base import FrameEncoder, SoundEncoder, level
 from stajax.layers.conv import Conv
+from stajax.layers.resize import resize
+from stajax.models.branch import Branch, BranchConfig, Source
+from stajax.models.company import Company, CompanyConfig, Granularity
 from stajax.models.decoder import Decoder
-from stajax.models.fragments import STA_SPAN, Fragments
-from stajax.models.fuse import DeConv, SoundGate, SwitchPosition, TemporalConv, sta_concat
+from stajax.models.fragments import Fragments, own_span
 
 
 @dataclass(frozen=True)
-class STAConfig:
+class STAConfig(BranchConfig):
     """Choices that the paper leaves open, with the settled value as the default (docs/architecture.md, Decisions).
 
-    strides: encoder levels F5, F4, F3. width: channels of Cov and Ref. deconv_channels: between the deconvolutions; the last
-    one always equals s. switch_position: φ outside or inside the gate. fuse_spatial: the plain s as a third branch of Eq. 15.
-    use_temporal, use_sound: False gates a path off for good, so that a path that was never trained says nothing.
-    output_size: (H, W) of the maps; None is the view's own size.
+    The branch's fields, and strides: encoder levels F4, F3 of Eq. 16, after F5 at the branch's own. width: channels of Cov and
+    Ref. output_size: (H, W) of the maps; None is the view's own size.
     """
 
-    strides: tuple[int, ...] = (32, 16, 8)
-    width: int = 32
-    deconv_channels: tuple[int, ...] = (512, 512)
-    switch_position: SwitchPosition = "outside"
-    fuse_spatial: bool = False
-    use_temporal: bool = True
-    use_sound: bool = True
+    strides: tuple[int, ...] = (16, 8)
     output_size: tuple[int, int] | None = None
 
     @classmethod
@@ -41,39 +35,53 @@ class STAConfig:
     @classmethod
     def lite(cls) -> STAConfig:
         """For EfficientNet-Lite0 and YAMNet at 256 px; the maps are 64x64 because the finest level is 32x32."""
-        return cls(deconv_channels=(32, 32), output_size=(64, 64))
+        return cls(deconv_width=32, output_size=(64, 64))
 
     @classmethod
     def tiny(cls) -> STAConfig:
-        return cls(width=4, deconv_channels=(), output_size=(16, 16))
+        return cls(width=4, deconv_width=4, output_size=(16, 16))
+
+
+@dataclass(frozen=True)
+class STAPlusConfig(CompanyConfig):
+    """The company's fields, and readout: channels of Ref_32 in Eq. 19. output_size: as in `STAConfig`."""
+
+    source: Source = "sta"
+    readout: int = 32
+    output_size: tuple[int, int] | None = None
+
+    @classmethod
+    def paper(cls, granularity: Granularity = "short") -> STAPlusConfig:
+        """For VGG-16 D1, whose one level is at stride 8."""
+        return cls(granularity=granularity)
+
+    @classmethod
+    def lite(cls, granularity: Granularity = "short") -> STAPlusConfig:
+        """Nodes of 16x16 at 256 px, maps of 64x64."""
+        return cls(granularity=granularity, stride=16, deconv_width=32, output_size=(64, 64))
+
+    @classmethod
+    def tiny(cls, granularity: Granularity = "short") -> STAPlusConfig:
+        return cls(granularity=granularity, width=4, deconv_width=4, readout=4, output_size=(16, 16))
 
 
 class STA(nnx.Module):
     """Fixation maps from spatial, temporal and sound features. Reads features by index; see `Fragments`."""
 
-    span, predicts = STA_SPAN, "fixations"
+    predicts, bank = "fixations", 0
 
-    def __init__(self, config: STAConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
-        channels = dict(zip(frames.strides, frames.channels, strict=True))
-        if missing := [stride for stride in config.strides if stride not in channels]:
-            raise ValueError(f"STA reads strides {config.strides}; the encoder has {frames.strides} (missing {missing})")
+    def __init__(self, config: STAConfig, frames: FrameEncoder, sound: SoundEncoder | None, *, rngs: nnx.Rngs):
+        channels, strides = dict(zip(frames.strides, frames.channels, strict=True)), (config.stride, *config.strides)
+        if missing := [stride for stride in strides if stride not in channels]:
+            raise ValueError(f"STA reads strides {strides}; the encoder has {frames.strides} (missing {missing})")
         self.config = config
-        self.listens = self.switched = config.use_sound
+        self.span = own_span(config.moves)
+        self.listens = self.switched = config.listens
         self.output_size = tuple(config.output_size or (frames.size, frames.size))
-        self.levels = tuple(level(stride) for stride in config.strides)
-        c = channels[config.strides[0]]
-        side = -(-frames.size // config.strides[0])
-        self.temporal = TemporalConv(c, rngs=rngs) if config.use_temporal else None
-        deconv = DeConv(sound.features, (*config.deconv_channels, c), side, rngs=rngs) if config.use_sound else None
-        self.sound = SoundGate(deconv, config.switch_position) if config.use_sound else None
-        self.cov = Conv((3 if config.fuse_spatial else 2) * c, config.width, (1, 1), rngs=rngs)
-        self.decoder = Decoder(
-            [channels[stride] for stride in config.strides],
-            config.width,
-            config.width,
-            self.output_size,
-            rngs=rngs,
-        )
+        self.levels = tuple(level(stride) for stride in strides)
+        self.branch = Branch(config, frames, sound, rngs=rngs)
+        fused = self.branch.features
+        self.decoder = Decoder([channels[stride] for stride in strides], fused, config.width, self.output_size, rngs=rngs)
 
     def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Nothing: the gates want the levels themselves."""
@@ -86,21 +94,61 @@ class STA(nnx.Module):
 
         aux: s, v, a, sta, decoder, each (B * nodes, h, w, ·); v and a are absent where the path is off.
         """
-        batch, nodes, _ = fragments.frames.shape
-        triplets = fragments.frames.reshape(-1, 3)
-        middle = triplets[:, 1]
-        levels = [features[name][middle] for name in self.levels]
-        s, aux = levels[0], {"s": levels[0]}
-        v = a = None
-        switch: jax.Array | float = 1.0
-        if self.temporal is not None:
-            v = aux["v"] = self.temporal(features[self.levels[0]][triplets])
-        if self.sound is not None and audio is not None:
-            a, switch = self.sound(audio[fragments.audio.reshape(-1)], fragments.switch.reshape(-1))
-            aux["a"] = a
-        fused = sta_concat(s, a, v, switch)
-        if self.config.fuse_spatial:
-            fused = jnp.concatenate([fused, s], axis=-1)
-        sta = aux["sta"] = jax.nn.relu(self.cov(fused))
-        logits, decoder = self.decoder(levels, sta)
-        return logits.reshape(batch, nodes, *logits.shape[1:]), aux | decoder
+        middle = fragments.frames[..., 1].reshape(-1)
+        fused, aux = self.branch(features, audio, fragments)
+        logits, decoder = self.decoder([features[name][middle] for name in self.levels], fused)
+        return logits.reshape(*fragments.frames.shape[:2], *logits.shape[1:]), aux | decoder
+
+
+class ReadOut(nnx.Module):
+    """Eq. 19: Ref_1(↑(Ref_32(h ⊗ S))), S the spatial features of the node's own middle frame; both Ref are 1x1 convolutions.
+
+    Ref_32 has a ReLU, without which the two were one. Ref_1 comes before ↑ (bilinear), which changes nothing and costs less.
+    """
+
+    def __init__(self, states: int, spatial: int, width: int, output_size: tuple[int, int], *, rngs: nnx.Rngs):
+        self.output_size = tuple(output_size)
+        self.inner = Conv(states + spatial, width, (1, 1), rngs=rngs)
+        self.outer = Conv(width, 1, (1, 1), rngs=rngs)
+
+    def __call__(self, h: jax.Array, s: jax.Array) -> jax.Array:
+        """h (B, h, w, width of a node), s (B, h, w, C) -> logits (B, H, W)."""
+        x = jax.nn.relu(self.inner(jnp.concatenate([h, s], axis=-1)))
+        return resize(self.outer(x), self.output_size)[..., 0]
+
+
+class STAPlus(nnx.Module):
+    """STA+ with short or long company (Eq. 18): nodes are outputs of the STA-branch, each node's state is read out (Eq. 19)."""
+
+    predicts = "fixations"
+
+    def __init__(self, config: STAPlusConfig, frames: FrameEncoder, sound: SoundEncoder | None, *, rngs: nnx.Rngs):
+        self.config = config
+        self.company = Company(config, frames, sound, rngs=rngs)
+        self.span, self.bank = self.company.span, self.company.bank
+        self.listens = self.switched = config.listens
+        self.output_size = tuple(config.output_size or (frames.size, frames.size))
+        self.levels = (self.company.branch.level,)
+        c = dict(zip(frames.strides, frames.channels, strict=True))[config.stride]
+        self.readout = ReadOut(config.width, c, config.readout, self.output_size, rngs=rngs)
+
+    def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Nothing: the gates want the level itself."""
+        return {}, {}
+
+    def nodes(self, features: dict, audio: jax.Array | None, fragments: Fragments) -> jax.Array:
+        """h⁰ (B, nodes, h, w, width), what a bank keeps."""
+        return self.company.nodes(features, audio, fragments)[0]
+
+    def __call__(
+        self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """-> logits (B, nodes, H, W), the target's first, of the nodes in `fragments.frames` (a bank's rows have no S), and aux.
+
+        aux: `states` h^m (B, K, h, w, width), and those of `Company`.
+        """
+        shape = fragments.frames.shape[:2]
+        states, aux = self.company(features, audio, fragments)
+        own = states[:, : shape[1]]
+        logits = self.readout(own.reshape(-1, *own.shape[2:]), aux["s"])
+        return logits.reshape(*shape, *logits.shape[1:]), {**aux, "states": states}

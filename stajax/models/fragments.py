@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -17,13 +17,15 @@ class Fragments:
     frames: (B, nodes, 3) int32, rows of the frame features. audio: (B, nodes) int32, rows of the sound vectors; a net that
     hears each frame of a node takes (B, nodes, 3).
     switch: (B, nodes) float32, the audio switch φ; 0 keeps the sound out. valid: (B, nodes) bool; the map of an
-    invalid row is computed (shapes are fixed) and thrown away.
+    invalid row is computed (shapes are fixed) and thrown away. company: (B, n) int32, rows of a bank of node states that keep
+    the nodes company, of nets whose company lies elsewhere in the clip or in other clips; None where all nodes are in `frames`.
     """
 
     frames: jax.Array
     audio: jax.Array
     switch: jax.Array
     valid: jax.Array
+    company: jax.Array | None = None
 
     @classmethod
     def of(cls, frames, audio=None, switch=None) -> Fragments:
@@ -38,6 +40,10 @@ class Fragments:
             switch=jnp.asarray(switch, jnp.float32),
             valid=jnp.ones(shape, bool),
         )
+
+    def opened(self) -> Fragments:
+        """The same with φ = 1 everywhere."""
+        return replace(self, switch=jnp.ones_like(self.switch))
 
 
 class Span(NamedTuple):
@@ -54,4 +60,19 @@ class Span(NamedTuple):
         return max(0, max(max(node) for node in self.nodes))
 
 
+ONE_FRAME = Span(nodes=((0, 0, 0),))
 STA_SPAN = Span(nodes=((-1, 0, 1),))
+
+
+def own_span(moves: bool) -> Span:
+    """A target alone: three frames where motion enters, else one."""
+    return STA_SPAN if moves else ONE_FRAME
+
+
+def short_span(moves: bool, company: int) -> Span:
+    """A target and its short-term company (section 4.2): frames t-1 and t+1, or, where motion enters, the fragments around t-3 and
+    t+3, so that three nodes read the target's eight neighbours. More nodes go on outward, before and after in turn.
+    """
+    reach, own = (3, (-1, 0, 1)) if moves else (1, (0, 0, 0))
+    centres = [0, *(reach * (k // 2 + 1) * (-1 if k % 2 == 0 else 1) for k in range(company))]
+    return Span(nodes=tuple(tuple(centre + offset for offset in own) for centre in centres))

@@ -1,4 +1,4 @@
-"""The losses of the fixation nets, Eq. 17."""
+"""The losses: Eq. 7 of the classification nets, Eq. 17 and 20 of the fixation nets."""
 
 from __future__ import annotations
 
@@ -33,9 +33,43 @@ def kl_divergence(prediction: jax.Array, target: jax.Array, *, normalise: Litera
 
 
 def fixation_loss(
-    logits: jax.Array, target: jax.Array, *, normalise: Literal["image", "batch"] = "image"
+    logits: jax.Array,
+    target: jax.Array,
+    *,
+    normalise: Literal["image", "batch"] = "image",
+    weight: jax.Array | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Eq. 17: BCE + KL with weights 1:1, of logits (B, H, W) against maps (B, H, W) in [0, 1]; the two terms in aux."""
-    bce = binary_cross_entropy(logits, target)
-    kl = jnp.mean(kl_divergence(jax.nn.sigmoid(logits), target, normalise=normalise))
+    """Eq. 17: BCE + KL with weights 1:1, of logits (B, H, W) against maps (B, H, W) in [0, 1]; the two terms in aux.
+
+    weight: (B,) of each map, such as its `valid`; the terms are weighted means, 0 where nothing weighs. By default all are equal.
+    """
+    if weight is None:
+        bce = binary_cross_entropy(logits, target)
+        kl = jnp.mean(kl_divergence(jax.nn.sigmoid(logits), target, normalise=normalise))
+    else:
+        total = jnp.maximum(weight.sum(), EPS)
+        bce = (jax.vmap(binary_cross_entropy)(logits, target) * weight).sum() / total
+        kl = (kl_divergence(jax.nn.sigmoid(logits), target) * weight).sum() / total
     return bce + kl, {"bce": bce, "kl": kl}
+
+
+def company_fixation_loss(
+    logits: jax.Array, target: jax.Array, *, weight: jax.Array | None = None
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Eq. 20: Eq. 17 of every node, summed over the nodes. logits, target (B, nodes, H, W), weight (B, nodes) or None."""
+    losses, terms = zip(
+        *(
+            fixation_loss(logits[:, k], target[:, k], weight=None if weight is None else weight[:, k])
+            for k in range(logits.shape[1])
+        ),
+        strict=True,
+    )
+    return sum(losses), {name: sum(term[name] for term in terms) for name in terms[0]}
+
+
+def multilabel_soft_margin(logits: jax.Array, tags: jax.Array) -> jax.Array:
+    """Eq. 7's MSM, PyTorch's multilabel_soft_margin_loss: logits (B, classes), tags (B, classes) of 0 and 1 -> scalar.
+
+    It is the binary cross-entropy of every class, averaged over classes and batch.
+    """
+    return binary_cross_entropy(logits, tags)

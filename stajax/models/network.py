@@ -17,7 +17,8 @@ import jax
 from flax import nnx
 
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
-from stajax.models.fixation import STA, STAConfig
+from stajax.models.classifiers import Classifier, ClassifierConfig, CompanyClassifier, CompanyClassifierConfig
+from stajax.models.fixation import STA, STAConfig, STAPlus, STAPlusConfig
 from stajax.models.fragments import Fragments
 from stajax.models.released import classifiers, company, sta, staplus
 from stajax.models.released.base import ReleasedConfig
@@ -26,7 +27,10 @@ from stajax.models.switch import AudioSwitch, SwitchConfig
 
 # kind in config.json -> (class, its config class)
 NETS: dict[str, tuple[type, type]] = {
+    "classifier": (Classifier, ClassifierConfig),
+    "classifier+": (CompanyClassifier, CompanyClassifierConfig),
     "STA": (STA, STAConfig),
+    "STA+": (STAPlus, STAPlusConfig),
     "released.S": (classifiers.S, ReleasedConfig),
     "released.SA": (classifiers.SA, ReleasedConfig),
     "released.ST": (classifiers.ST, ReleasedConfig),
@@ -143,11 +147,25 @@ class Network(nnx.Module):
         """The prediction, such as logits (B, nodes, H, W), and aux of every net named in `fragments`."""
         predictions, aux = {}, {}
         for name, net_fragments in fragments.items():
-            if self.switch is not None and audio is not None:
-                phi = self.decide(features, audio, net_fragments)
-                net_fragments = dataclasses.replace(net_fragments, switch=net_fragments.switch * phi)
-            predictions[name], aux[name] = self.nets[name](_own(features, name), audio, net_fragments)
+            own = self._switched(features, audio, net_fragments)
+            predictions[name], aux[name] = self.nets[name](_own(features, name), audio, own)
         return predictions, aux
+
+    def nodes(
+        self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Mapping[str, Fragments]
+    ) -> dict[str, jax.Array]:
+        """Node states before reasoning, (B, nodes, h, w, C), of the nets named in `fragments`: the rows of their banks."""
+        return {
+            name: self.nets[name].nodes(_own(features, name), audio, self._switched(features, audio, own))
+            for name, own in fragments.items()
+        }
+
+    def _switched(self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments) -> Fragments:
+        """With the φ of the network's own audio switch, if it has one."""
+        if self.switch is None or audio is None:
+            return fragments
+        phi = self.decide(features, audio, fragments)
+        return dataclasses.replace(fragments, switch=fragments.switch * phi)
 
     def decide(self, features: dict[str, jax.Array], audio: jax.Array, fragments: Fragments) -> jax.Array:
         """φ (B, nodes) of the network's audio switch: 1 where the sound belongs to the picture, else 0."""

@@ -30,7 +30,7 @@ class ReleasedNet(nnx.Module):
 
     levels: tuple[str, ...] = ()
     predicts = "classes"
-    switched = False
+    switched, bank = False, 0
 
     def __init__(self, config: ReleasedConfig, frames: FrameEncoder):
         self.config = config

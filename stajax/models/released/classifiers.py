@@ -11,14 +11,12 @@ from flax import nnx
 
 from stajax.encoders.base import FrameEncoder, SoundEncoder
 from stajax.layers.conv import Conv
-from stajax.models.fragments import STA_SPAN, Fragments, Span
+from stajax.models.fragments import ONE_FRAME, STA_SPAN, Fragments
 from stajax.models.released.attention import SelfAttention
 from stajax.models.released.base import Head, ReleasedConfig, ReleasedNet, concatenate, gap, rows_of, stack
 from stajax.models.released.reasoning import ConvGRU
 from stajax.models.released.sound import AVFusion, DeconvolvedSound
 from stajax.models.released.temporal import RefineST, scrambled_stack
-
-ONE_FRAME = Span(nodes=((0, 0, 0),))
 
 
 class S(ReleasedNet):

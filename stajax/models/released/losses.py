@@ -11,15 +11,7 @@ import math
 import jax
 import optax
 
-from stajax.models.losses import binary_cross_entropy, fixation_loss
-
-
-def multilabel_soft_margin(logits: jax.Array, tags: jax.Array) -> jax.Array:
-    """Eq. 7's MSM, PyTorch's multilabel_soft_margin_loss: logits (B, classes), tags (B, classes) of 0 and 1 -> scalar.
-
-    It is the binary cross-entropy of every class, averaged over classes and batch.
-    """
-    return binary_cross_entropy(logits, tags)
+from stajax.models.losses import fixation_loss, multilabel_soft_margin
 
 
 def s_total(logits_1: jax.Array, logits_2: jax.Array, tags: jax.Array) -> jax.Array:
