@@ -68,6 +68,7 @@ class Engine:
             raise ValueError(f"{', '.join(unfit)} predicts classes, not fixations: see stajax.inference.class_maps")
         self.fusion = fusion
         self.spans = {name: used[name].span for name in self.nets}
+        self.banked = {name: used[name].bank for name in self.nets if used[name].bank}  # net -> nodes from a bank
         self.behind = max(span.behind for span in self.spans.values())
         self.ahead = max(span.ahead for span in self.spans.values())
         self.output_size = max((net.output_size for net in used.values()), key=lambda size: size[0] * size[1])
@@ -96,23 +97,34 @@ class Engine:
 
             return [write(*each) for each in zip(structures, variables, rings, strict=True)]
 
-        def predict(variables, features, audio, fragments):
+        def each(method, variables, features, audio, fragments):
+            """`method` of every network on its own part of `fragments`, after a network that is a switch has had its say."""
             every = list(zip(structures, variables, features, audio, strict=True))
             for structure, numbers, seen, heard in every:
                 if not structure.config.nets and self.listens:
                     phi = {n: structure.apply(numbers, Network.decide, seen, heard, own) for n, own in fragments.items()}
                     fragments = {n: replace(own, switch=own.switch * phi[n]) for n, own in fragments.items()}
-            predictions, aux = {}, {}
             for structure, numbers, seen, heard in every:
                 own = {name: fragments[name] for name in structure.config.nets if name in fragments}
-                found = structure.apply(numbers, Network.__call__, seen, heard if self.listens else None, own)
+                yield structure.apply(numbers, method, seen, heard if self.listens else None, own)
+
+        def predict(variables, features, audio, fragments, banks):
+            features = [seen | {f"{name}.bank": bank for name, bank in banks.items()} for seen in features]
+            predictions, aux = {}, {}
+            for found in each(Network.__call__, variables, features, audio, fragments):
                 predictions, aux = predictions | found[0], aux | found[1]
             return (output or self._fixation_maps)(predictions, aux)
+
+        def nodes(variables, features, audio, fragments):
+            return {
+                name: x[:, 0] for of in each(Network.nodes, variables, features, audio, fragments) for name, x in of.items()
+            }
 
         exactly = jax.default_matmul_precision(precision)
         self._encode_frames = jax.jit(exactly(encode_frames), donate_argnums=1)
         self._encode_audio = jax.jit(exactly(encode_audio), donate_argnums=1)
         self._predict = jax.jit(exactly(predict))
+        self._nodes = jax.jit(exactly(nodes))
 
     def _fixation_maps(self, predictions: dict, aux: dict) -> jax.Array:
         maps = [jax.nn.sigmoid(predictions[name][:, 0]) for name in self.nets]
@@ -148,9 +160,18 @@ class Engine:
         """
         return self._encode_audio(self.variables, rings, windows, row)
 
-    def predict(self, features: list, audio: list, fragments: dict[str, Fragments]) -> Any:
-        """The `output`, by default maps (batch, h, w) float32 in [0, 1], computed asynchronously."""
-        return self._predict(self.variables, features, audio, fragments)
+    def predict(
+        self, features: list, audio: list, fragments: dict[str, Fragments], banks: dict[str, jax.Array] | None = None
+    ) -> Any:
+        """The `output`, by default maps (batch, h, w) float32 in [0, 1], computed asynchronously.
+
+        banks: node states (K, h, w, C) of each net in `banked`, whose fragments name rows of them as `company`.
+        """
+        return self._predict(self.variables, features, audio, fragments, banks or {})
+
+    def nodes(self, features: list, audio: list, fragments: dict[str, Fragments]) -> dict[str, jax.Array]:
+        """Node states (batch, h, w, C) of the targets of the nets that `fragments` names: rows for their banks."""
+        return self._nodes(self.variables, features, audio, fragments)
 
 
 def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | None) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from flax import nnx
 
 from stajax.encoders.params import WeightsError, flatten
 from stajax.inference.engine import Engine
-from stajax.inference.stream import SILENCE
+from stajax.inference.sound import SILENCE
 from stajax.layers.conv import Implementation
 from stajax.media import SAMPLE_RATE
 from stajax.media.atomic import replacing, writing

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from stajax.inference.bank import Bank, of_clip
 from stajax.inference.engine import Engine
 from stajax.inference.stream import Stream
 from stajax.layers.resize import resize
@@ -101,7 +103,23 @@ class Model:
         clip: its path, or what `media.probe` found out about it (which has a `max_side` of its own).
         """
         info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
-        return stream_clip(self.stream(fps=info.fps, sound=info.has_sound), info)
+        return stream_clip(stream_of(self.engine, info), info)
+
+
+def stream_of(engine: Engine, info: VideoInfo, banks: Mapping[str, Bank] | None = None) -> Stream:
+    """A stream for a clip, with banks of the clip itself for the nets that want one and are not in `banks`.
+
+    Warns where the clip cannot be seeked, so that banks grow from what has passed.
+    """
+    banks, name = dict(banks or {}), Path(info.path).name
+    made = of_clip(engine, info, leave_out=banks)
+    stream = Stream(engine, fps=info.fps, sound=info.has_sound, banks=made.banks | banks, clip=name)
+    stream.bank_views = made.views
+    if stream.banks.growing and info.duration is not None:
+        warnings.warn(
+            f"{info.path}: cannot be seeked; long-term company comes from what has passed", MediaWarning, stacklevel=3
+        )
+    return stream
 
 
 def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from stajax.inference.bank import Bank, Banks
 from stajax.inference.engine import Engine
-from stajax.media import SAMPLE_RATE, MonoResampler, cut_windows, squash
+from stajax.inference.sound import SoundBuffer, is_loud
+from stajax.media import SAMPLE_RATE, MonoResampler, squash
 from stajax.models.fragments import Fragments, Span
 
 MAX_WAIT = 30.0  # seconds of frames that may wait for their sound
-SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent and its switch off
 
 
 class Maps(NamedTuple):
@@ -30,43 +32,12 @@ class Maps(NamedTuple):
     maps: np.ndarray  # (n, h, w) float32 in [0, 1]; where the engine has an `output` of its own, what that gives
 
 
-class SoundBuffer:
-    """The stretch of a sound that windows may still be cut from. Samples are mono 16 kHz, sample 0 at time 0.
-
-    window: samples of the longest window.
-    """
-
-    def __init__(self, window: int):
-        self.window = window
-        self.first = 0  # number of the first sample kept
-        self.samples = np.zeros(0, np.float32)
-        self.closed = False
-
-    @property
-    def end(self) -> float:
-        """Seconds of sound received."""
-        return (self.first + len(self.samples)) / SAMPLE_RATE
-
-    def append(self, samples: np.ndarray) -> None:
-        self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
-
-    def reaches(self, centre: float) -> bool:
-        """Whether the window around `centre` seconds can be cut; at the end of the sound it is filled with silence."""
-        return self.closed or self.end >= centre + self.window / SAMPLE_RATE / 2
-
-    def cut(self, centres: Sequence[float], windows: Sequence[int]) -> dict[int, np.ndarray]:
-        """{window: (A, window)} around ascending `centres`; what lies before the longest first window is forgotten."""
-        keep = max(0, round(min(centres) * SAMPLE_RATE) - self.window // 2 - self.first)
-        self.samples, self.first = self.samples[keep:], self.first + min(keep, len(self.samples))
-        relative = np.asarray(centres) - self.first / SAMPLE_RATE
-        return {window: cut_windows(self.samples, relative, window) for window in windows}
-
-
 class Stream:
     """Push frames (and sound), get maps. `engine` is shared; a stream has its own state.
 
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
-    until their sound is there. Without it, and where the sound is silent, the audio switch is off.
+    until their sound is there. Without it, and where the sound is silent, the audio switch is off. banks, clip: of nets with
+    company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -75,7 +46,16 @@ class Stream:
         rest = stream.finish()
     """
 
-    def __init__(self, engine: Engine, *, fps: float = 25.0, sound: bool = False, rate: int = SAMPLE_RATE):
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        fps: float = 25.0,
+        sound: bool = False,
+        rate: int = SAMPLE_RATE,
+        banks: Mapping[str, Bank] | None = None,
+        clip: str = "",
+    ):
         if not 0 < fps < math.inf:
             raise ValueError(f"{fps} frames per second; it must be positive")
         self.engine, self.fps = engine, fps
@@ -84,6 +64,8 @@ class Stream:
         self._resampler = MonoResampler(rate)
         self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
+        self.bank_views = 0  # views that banks of this clip took before it began
+        self.banks = Banks(engine, banks, clip=clip)
         self._features, self._audio = engine.rings()
         if engine.hears_silence and not self.hears:
             silence = {window: np.zeros((engine.sound_group, window), np.float32) for window in engine.windows}
@@ -198,7 +180,7 @@ class Stream:
             missing = ((0, engine.sound_group - len(group)), (0, 0))
             windows = {window: np.pad(samples, missing) for window, samples in cut.items()}
             self._audio = engine.encode_audio(self._audio, windows, self._next_sound_row)
-            loud = np.abs(cut[engine.window]).max(axis=1) >= SILENCE
+            loud = is_loud(cut[engine.window])
             heard |= {number: (self._next_sound_row + k, bool(loud[k])) for k, number in enumerate(group)}
             self._next_sound_row = (self._next_sound_row + engine.sound_group) % engine.sound_rows
             self.windows_encoded += len(group)
@@ -211,8 +193,13 @@ class Stream:
             count = min(engine.batch, until - self._predicted)
             targets = self._predicted + np.minimum(np.arange(engine.batch), count - 1)
             fragments = {name: self._fragments(span, targets, count) for name, span in engine.spans.items()}
+            if growing := self.banks.growing:
+                nodes = engine.nodes(self._features, self._audio, {name: fragments[name] for name in growing})
+                self.banks.grow(targets[:count], nodes)
+            for name in engine.banked:
+                fragments[name] = replace(fragments[name], company=self.banks.rows(name, targets))
             times = self._times[targets[:count] % engine.rows]
-            self._results.append((times, engine.predict(self._features, self._audio, fragments)))
+            self._results.append((times, engine.predict(self._features, self._audio, fragments, self.banks.nodes)))
             self._predicted += count
 
     def _fragments(self, span: Span, targets: np.ndarray, count: int) -> Fragments:

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = exports(
         "VideoInfo": "video",
         "probe": "video",
         "read_frames": "video",
+        "read_moments": "video",
         "squash": "video",
         "VideoWriter": "video_writer",
         "SAMPLE_RATE": "audio",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -95,6 +96,20 @@ def read_frames(clip, *, max_side: int = 1280, queue_size: int = 16) -> Iterator
     return _warn_if_damaged(_ahead(lambda: _decode(info), queue_size), info.path)
 
 
+def read_moments(clip, times: Sequence[float], *, max_side: int = 1280) -> Iterator[tuple[Frame, Frame, Frame]]:
+    """Three consecutive frames around each of some moments, in display orientation, reading only what lies near them.
+
+    Args:
+        clip, max_side: as in `read_frames`.
+        times: seconds, ascending. The middle frame is the one shown then; at an end of the clip its neighbour is itself.
+
+    Raises:
+        MediaError: as `probe`, at once; while reading: the file cannot be seeked, or breaks before a moment.
+    """
+    info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
+    return _moments(info, times)
+
+
 def squash(image: np.ndarray, size: int) -> np.ndarray:
     """Frame to the square that a net wants: aspect ignored, antialiased bilinear (Pillow's, as the authors' release does).
 
@@ -143,21 +158,68 @@ def _display_size(width, height, pixel_aspect, rotation, max_side) -> tuple[int,
 
 def _decode(info: VideoInfo) -> Iterator[Frame]:
     """Frames of `info.path` at its display size; raises `media.Damaged` after the last good one."""
-    quarter_turns = info.rotation // 90
-    width, height = (info.height, info.width) if quarter_turns % 2 else (info.width, info.height)
     with media.open_container(info.path) as container:
         stream = media.video_track(container)
         stream.thread_type = "AUTO"
-        start, previous, step = media.origin(container), None, 1 / info.fps
-        for frame in media.decode(container, stream):
-            time = None if frame.time is None else max(0.0, frame.time - start)
-            if previous is None:
-                time = time or 0.0
-            elif time is None or time <= previous:
-                time = previous + step
-            previous = time
-            image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
-            yield Frame(np.ascontiguousarray(np.rot90(image, quarter_turns)), time)
+        for frame, time in _timed(container, stream, media.origin(container), 1 / info.fps):
+            yield Frame(_picture(frame, info), time)
+
+
+def _picture(frame, info: VideoInfo) -> np.ndarray:
+    """A decoded frame as it is shown, (info.height, info.width, 3) uint8 RGB."""
+    quarter_turns = info.rotation // 90
+    width, height = (info.height, info.width) if quarter_turns % 2 else (info.width, info.height)
+    image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
+    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+_SEEK = 2.0  # s ahead from where on seeking beats decoding what lies between
+
+
+def _moments(info: VideoInfo, times: Sequence[float]) -> Iterator[tuple[Frame, Frame, Frame]]:
+    import av
+
+    step = 1 / info.fps
+    with media.open_container(info.path) as container:
+        stream = media.video_track(container)
+        stream.thread_type = "AUTO"
+        start, decoded = media.origin(container), None
+        seen: deque = deque(maxlen=3)  # decoded frames with their times
+        for wanted in times:
+            if decoded is None or wanted - seen[-1][1] > _SEEK:
+                try:
+                    container.seek(max(0, int((wanted - 1.5 * step + start) * 1e6)))  # so that its predecessor is read too
+                    decoded = _timed(container, stream, start, step)
+                except (av.FFmpegError, OSError) as error:
+                    raise MediaError(f"{info.path}: cannot be seeked ({media.reason(error)})") from None
+                seen.clear()
+            try:
+                while len(seen) < 2 or seen[-2][1] + step / 2 < wanted:
+                    seen.append(next(decoded))
+                after = seen[-1]
+            except StopIteration:
+                if not seen:
+                    raise MediaError(f"{info.path}: no frame at {wanted:.2f} s") from None
+                if len(seen) < 2 or seen[-1] is not seen[-2]:
+                    seen.append(seen[-1])
+                after = seen[-1]
+            except media.Damaged as damage:
+                raise MediaError(f"{info.path}: {damage}") from None
+            chosen = (seen[0] if len(seen) == 3 else seen[-2], seen[-2], after)
+            yield tuple(Frame(_picture(frame, info), time) for frame, time in chosen)
+
+
+def _timed(container, stream, start: float, step: float) -> Iterator[tuple]:
+    """Decoded frames with their times, which rise strictly; see `read_frames`."""
+    previous = None
+    for frame in media.decode(container, stream):
+        time = None if frame.time is None else max(0.0, frame.time - start)
+        if previous is None:
+            time = time or 0.0
+        elif time is None or time <= previous:
+            time = previous + step
+        previous = time
+        yield frame, time
 
 
 def _ahead(make: Callable[[], Iterator], size: int) -> Iterator:

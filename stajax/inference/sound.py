@@ -1,0 +1,48 @@
+"""The sound that a stream has at hand, and when a window of it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stajax.media import SAMPLE_RATE, cut_windows
+
+SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent and its switch off
+
+
+def is_loud(windows: np.ndarray) -> np.ndarray:
+    """(A, window) -> (A,) bool: φ as far as the sound alone decides it."""
+    return np.abs(windows).max(axis=-1) >= SILENCE
+
+
+class SoundBuffer:
+    """The stretch of a sound that windows may still be cut from. Samples are mono 16 kHz, sample 0 at time 0.
+
+    window: samples of the longest window.
+    """
+
+    def __init__(self, window: int):
+        self.window = window
+        self.first = 0  # number of the first sample kept
+        self.samples = np.zeros(0, np.float32)
+        self.closed = False
+
+    @property
+    def end(self) -> float:
+        """Seconds of sound received."""
+        return (self.first + len(self.samples)) / SAMPLE_RATE
+
+    def append(self, samples: np.ndarray) -> None:
+        self.samples = np.concatenate([self.samples, np.asarray(samples, np.float32)])
+
+    def reaches(self, centre: float) -> bool:
+        """Whether the window around `centre` seconds can be cut; at the end of the sound it is filled with silence."""
+        return self.closed or self.end >= centre + self.window / SAMPLE_RATE / 2
+
+    def cut(self, centres: Sequence[float], windows: Sequence[int]) -> dict[int, np.ndarray]:
+        """{window: (A, window)} around ascending `centres`; what lies before the longest first window is forgotten."""
+        keep = max(0, round(min(centres) * SAMPLE_RATE) - self.window // 2 - self.first)
+        self.samples, self.first = self.samples[keep:], self.first + min(keep, len(self.samples))
+        relative = np.asarray(centres) - self.first / SAMPLE_RATE
+        return {window: cut_windows(self.samples, relative, window) for window in windows}
