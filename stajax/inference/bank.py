@@ -16,7 +16,8 @@ import numpy as np
 from stajax.data.company import draw_from_bank, draw_from_tag_bank
 from stajax.inference.engine import Engine
 from stajax.inference.sound import SoundBuffer, is_loud
-from stajax.media import MediaError, VideoInfo, read_moments, squash, stream_sound
+from stajax.inference.source import Source
+from stajax.media import MediaError, squash
 from stajax.models.fragments import Fragments
 
 SIZE = 32  # moments in a bank
@@ -99,18 +100,18 @@ class Made:
     windows: int = 0
 
 
-def of_clip(engine: Engine, info: VideoInfo, *, leave_out: Collection[str] = (), size: int = SIZE, seed: int = 0) -> Made:
+def of_clip(engine: Engine, source: Source, *, leave_out: Collection[str] = (), size: int = SIZE, seed: int = 0) -> Made:
     """Banks of moments spread over a clip at random, one for each net that wants one but those to leave out, read by seeking.
 
     Empty where the clip does not tell its length or cannot be seeked: then a stream's banks grow from what has passed.
     """
     made, nets = Made(), [name for name in engine.banked if name not in leave_out]
-    if not nets or info.duration is None or not info.n_frames or info.n_frames < 2:
+    if not nets or source.duration is None or not source.n_frames or source.n_frames < 2:
         return made
-    count = min(size, info.n_frames)
+    count = min(size, source.n_frames)
     places = (np.arange(count) + np.random.default_rng(seed).random(count)) / count
     try:
-        parts = list(_node_states(engine, nets, info, (places * info.duration).tolist(), made))
+        parts = list(_node_states(engine, nets, source, (places * source.duration).tolist(), made))
     except MediaError:
         return Made()
     moments = np.concatenate([moments for moments, _ in parts])
@@ -120,15 +121,15 @@ def of_clip(engine: Engine, info: VideoInfo, *, leave_out: Collection[str] = (),
 
 
 def _node_states(
-    engine: Engine, nets: Sequence[str], info: VideoInfo, times: list[float], made: Made
+    engine: Engine, nets: Sequence[str], source: Source, times: list[float], made: Made
 ) -> Iterator[tuple[np.ndarray, dict]]:
     """Frame numbers and node states of the moments around the ascending `times`, group by group."""
     group = max(1, min(engine.batch, engine.rows // 3))
     sound = SoundBuffer(engine.window)
-    sound.closed = not (info.has_sound and engine.listens)
-    blocks = stream_sound(info.path) if not sound.closed else iter(())
+    sound.closed = not (source.has_sound and engine.listens)
+    blocks = source.sound() if not sound.closed else iter(())
     features, audio = engine.rings()
-    triplets = read_moments(info, times)
+    triplets = source.moments(times)
     for start in range(0, len(times), group):
         taken = [triplet for _, triplet in zip(range(min(group, len(times) - start)), triplets, strict=False)]
         frames = [frame for triplet in taken for frame in triplet]
@@ -158,5 +159,5 @@ def _node_states(
         nodes = engine.nodes(features, audio, dict.fromkeys(nets, fragments))
         made.views += len(frames)
         made.windows += len(taken) if engine.listens else 0
-        moments = np.rint(np.array(middles) * info.fps).astype(int)
+        moments = np.rint(np.array(middles) * source.fps).astype(int)
         yield moments, {name: x[: len(taken)] for name, x in nodes.items()}

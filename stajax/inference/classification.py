@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stajax.data.tags import find
 from stajax.inference.engine import Engine
-from stajax.inference.predict import stream_clip
-from stajax.inference.stream import Stream
+from stajax.inference.predict import stream_clip, stream_of
+from stajax.inference.source import VideoSource
 from stajax.media import probe
 from stajax.models import folder
 
@@ -30,9 +30,9 @@ class ClassMaps(NamedTuple):
 def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: str | int, *, batch: int = 8) -> ClassMaps:
     """The maps of the class `tag` that a classification net (S, SA, ST, S+, SA+, ST+) makes of a clip.
 
-    A map is ReLU of the mean of the net's maps before and after fusion, at the tag's channel, over its maximum + 1e-8 (the
-    release then rounds it to 8 bits and enlarges it to 220x220: `stajax.cam`). Each frame is encoded once; nets with company
-    take the release's short one.
+    A map is ReLU of the net's class map (of an authors' net, of the mean of those before and after fusion), at the tag's
+    channel, over its maximum + 1e-8; the release then rounds it to 8 bits and enlarges it to 220x220: `stajax.cam`. Each frame
+    is encoded once; the authors' nets with company take the release's short one.
 
     Args:
         name_or_path: a model folder with one classification net, as `stajax convert` makes it of S.pth and so on.
@@ -48,11 +48,11 @@ def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: st
     if len(names) != 1:
         raise ValueError(f"{model.path}: {len(names)} classification nets in this model; one is needed")
     (name,) = names
-    index = _index(tag, model, nets[name].config.channels)
+    index = find(tag, model.classes, what="this model", count=classes_of(nets[name]))
 
-    def output(predictions: dict, aux: dict) -> dict[str, jax.Array]:
+    def output(predictions: dict, aux: dict, index: jax.Array) -> dict[str, jax.Array]:
         probabilities = jax.nn.softmax(predictions[name][:, 0], axis=-1)
-        maps = jax.nn.relu((aux[name]["map_1"][..., index] + aux[name]["map_2"][..., index]) / 2)
+        maps = jax.nn.relu(target_maps(aux[name])[..., index])
         predicted = probabilities.argmax(-1)
         return {
             "maps": maps / (maps.max((1, 2), keepdims=True) + 1e-8),
@@ -62,21 +62,21 @@ def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: st
         }
 
     engine = Engine([(model.structure, model.variables)], batch=batch, nets=names, output=output)
-    info = probe(clip)
-    shown = [(frame.time, frame.map) for frame in stream_clip(Stream(engine, fps=info.fps, sound=info.has_sound), info)]
+    source = VideoSource(probe(clip))
+    stream = stream_of(engine, source, context=np.int32(index))
+    shown = [(frame.time, frame.map) for frame in stream_clip(stream, source)]
     found = jax.tree.map(lambda *parts: np.stack(parts), *(values for _, values in shown))
     return ClassMaps(**found, time=np.array([time for time, _ in shown]))
 
 
-def _index(tag: str | int, model: folder.ModelFolder, channels: int) -> int:
-    """The tag's channel, out of `channels`."""
-    if isinstance(tag, Integral):  # NumPy's too
-        if not 0 <= tag < channels:
-            raise ValueError(f"class {tag}: this model has classes 0..{channels - 1}")
-        return int(tag)
-    wanted = tag.strip().lower()
-    for index, (known, aliases) in enumerate(model.classes.items()):
-        if wanted in (known.lower(), *(alias.lower() for alias in aliases)):
-            return index
-    knows = f"knows: {'; '.join(model.classes)}" if model.classes else f"names no classes; give a number in 0..{channels - 1}"
-    raise ValueError(f"unknown tag {tag!r}; this model {knows}")
+def classes_of(net) -> int:
+    """How many classes a classification net tells apart."""
+    return getattr(net.config, "classes", None) or net.config.channels  # the released nets' channels are their classes
+
+
+def target_maps(aux: dict[str, jax.Array]) -> jax.Array:
+    """The class maps (B, h, w, classes) of the target, from a classification net's aux: what a CAM is a channel of.
+
+    Of an authors' net it is the mean of those before and after fusion or reasoning, as their scripts take it.
+    """
+    return aux["class_maps"][:, 0] if "class_maps" in aux else (aux["map_1"] + aux["map_2"]) / 2

@@ -31,8 +31,8 @@ class Engine:
     the maps of several become one, a name in `fusion.FUSIONS`. precision: of matrix products and convolutions; the default
     keeps float32 on accelerators, whose own default rounds to 8 or 10 bits and would drown what motion changes.
 
-    output: what becomes of the nets' predictions and aux, both by net, in the compiled call: arrays of `batch` rows, one or a
-    dict of them. By default fixation maps (batch, h, w), of all nets fused.
+    output: what becomes of the nets' predictions and aux, both by net, and of a stream's `context`, in the compiled call:
+    arrays of `batch` rows, one or a dict of them. By default fixation maps (batch, h, w), of all nets fused.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Engine:
         nets: Sequence[str] | None = None,
         fusion: str = "paper",
         precision: str = "highest",
-        output: Callable[[dict, dict], Any] | None = None,
+        output: Callable[[dict, dict, Any], Any] | None = None,
     ):
         if not (isinstance(batch, int) and batch >= 1):
             raise ValueError(f"a batch of {batch} frames; it must be a whole number of at least 1")
@@ -108,12 +108,12 @@ class Engine:
                 own = {name: fragments[name] for name in structure.config.nets if name in fragments}
                 yield structure.apply(numbers, method, seen, heard if self.listens else None, own)
 
-        def predict(variables, features, audio, fragments, banks):
+        def predict(variables, features, audio, fragments, banks, context):
             features = [seen | {f"{name}.bank": bank for name, bank in banks.items()} for seen in features]
             predictions, aux = {}, {}
             for found in each(Network.__call__, variables, features, audio, fragments):
                 predictions, aux = predictions | found[0], aux | found[1]
-            return (output or self._fixation_maps)(predictions, aux)
+            return (output or self._fixation_maps)(predictions, aux, context)
 
         def nodes(variables, features, audio, fragments):
             return {
@@ -126,7 +126,7 @@ class Engine:
         self._predict = jax.jit(exactly(predict))
         self._nodes = jax.jit(exactly(nodes))
 
-    def _fixation_maps(self, predictions: dict, aux: dict) -> jax.Array:
+    def _fixation_maps(self, predictions: dict, aux: dict, context: Any) -> jax.Array:
         maps = [jax.nn.sigmoid(predictions[name][:, 0]) for name in self.nets]
         return fuse([resize(x[..., None], self.output_size)[..., 0] for x in maps], self.fusion)
 
@@ -161,13 +161,19 @@ class Engine:
         return self._encode_audio(self.variables, rings, windows, row)
 
     def predict(
-        self, features: list, audio: list, fragments: dict[str, Fragments], banks: dict[str, jax.Array] | None = None
+        self,
+        features: list,
+        audio: list,
+        fragments: dict[str, Fragments],
+        banks: dict[str, jax.Array] | None = None,
+        context: Any = None,
     ) -> Any:
         """The `output`, by default maps (batch, h, w) float32 in [0, 1], computed asynchronously.
 
         banks: node states (K, h, w, C) of each net in `banked`, whose fragments name rows of them as `company`.
+        context: arrays that `output` is given.
         """
-        return self._predict(self.variables, features, audio, fragments, banks or {})
+        return self._predict(self.variables, features, audio, fragments, banks or {}, context)
 
     def nodes(self, features: list, audio: list, fragments: dict[str, Fragments]) -> dict[str, jax.Array]:
         """Node states (batch, h, w, C) of the targets of the nets that `fragments` names: rows for their banks."""

@@ -248,7 +248,7 @@ def _predict(engine: Engine, names: Sequence[str]) -> Callable[..., jax.Array]:
         seen = [{key.removeprefix(f"{n}/"): x for key, x in features.items() if key.startswith(f"{n}/")} for n in names]
         heard = [audio.get(name) for name in names]
         rows = {net: Fragments(**own, valid=jnp.ones(own["switch"].shape, bool)) for net, own in fragments.items()}
-        return engine._predict(variables, seen, heard, rows)
+        return engine._predict(variables, seen, heard, rows, {}, None)
 
     return predict
 

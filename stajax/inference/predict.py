@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from stajax.inference.bank import Bank, of_clip
 from stajax.inference.engine import Engine
+from stajax.inference.source import Source, VideoSource
 from stajax.inference.stream import Stream
 from stajax.layers.resize import resize
-from stajax.media import SAMPLE_RATE, MediaWarning, VideoInfo, probe, read_frames, stream_sound
+from stajax.media import SAMPLE_RATE, MediaWarning, VideoInfo, probe
 from stajax.models import folder
 
 BATCH = 16
@@ -103,30 +103,35 @@ class Model:
         clip: its path, or what `media.probe` found out about it (which has a `max_side` of its own).
         """
         info = clip if isinstance(clip, VideoInfo) else probe(clip, max_side=max_side)
-        return stream_clip(stream_of(self.engine, info), info)
+        source = VideoSource(info)
+        return stream_clip(stream_of(self.engine, source), source)
 
 
-def stream_of(engine: Engine, info: VideoInfo, banks: Mapping[str, Bank] | None = None) -> Stream:
+def stream_of(engine: Engine, source: Source, banks: Mapping[str, Bank] | None = None, context: Any = None) -> Stream:
     """A stream for a clip, with banks of the clip itself for the nets that want one and are not in `banks`.
 
-    Warns where the clip cannot be seeked, so that banks grow from what has passed.
+    Warns where the clip cannot be seeked, so that banks grow from what has passed. context: as in `Stream`.
     """
-    banks, name = dict(banks or {}), Path(info.path).name
-    made = of_clip(engine, info, leave_out=banks)
-    stream = Stream(engine, fps=info.fps, sound=info.has_sound, banks=made.banks | banks, clip=name)
+    made = of_clip(engine, source, leave_out=banks or ())
+    banks = made.banks | dict(banks or {})
+    stream = Stream(engine, fps=source.fps, sound=source.has_sound, banks=banks, clip=source.name, context=context)
     stream.bank_views = made.views
-    if stream.banks.growing and info.duration is not None:
-        warnings.warn(
-            f"{info.path}: cannot be seeked; long-term company comes from what has passed", MediaWarning, stacklevel=3
-        )
+    if stream.banks.growing and source.moves:
+        message = f"{source.path}: cannot be seeked; long-term company comes from what has passed"
+        warnings.warn(message, MediaWarning, stacklevel=3)
     return stream
 
 
-def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
-    """A clip, and its sound, through `stream`: each frame with what the stream gives for it."""
-    if not info.has_sound and info.duration is not None and stream.engine.listens:  # a picture lasts no time, and is silent
-        warnings.warn(f"{info.path}: no sound track; treated as silence", MediaWarning, stacklevel=3)
-    blocks = stream_sound(info.path) if stream.hears else iter(())
+def stream_clip(
+    stream: Stream, source: Source, *, view: Callable[[int, np.ndarray], np.ndarray] | None = None
+) -> Iterator[Shown]:
+    """A clip, and its sound, through `stream`: each frame with what the stream gives for it.
+
+    view: (number, frame) -> the picture that the nets see of a frame, such as a crop; by default the frame.
+    """
+    if not source.has_sound and source.moves and stream.engine.listens:
+        warnings.warn(f"{source.path}: no sound track; treated as silence", MediaWarning, stacklevel=3)
+    blocks = source.sound() if stream.hears else iter(())
     reach = stream.engine.window / SAMPLE_RATE + stream.engine.hop  # how far ahead of a frame its sound may be needed
     images: deque[np.ndarray] = deque()
 
@@ -134,8 +139,8 @@ def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
         for index, moment in enumerate(time):
             yield Shown(images.popleft(), float(moment), jax.tree.map(lambda x: x[index], maps))  # noqa: B023 (used at once)
 
-    with closing(read_frames(info)) as frames:
-        for image, time in frames:
+    with closing(source.frames()) as frames:
+        for number, (image, time) in enumerate(frames):
             while not stream.sound.closed and stream.sound.end < time + reach:
                 block = next(blocks, None)
                 if block is None:
@@ -143,7 +148,8 @@ def stream_clip(stream: Stream, info: VideoInfo) -> Iterator[Shown]:
                 else:
                     stream.push((), sound=block, in_flight=1)
             images.append(image)
-            yield from pairs(*stream.push(image, times=time, in_flight=1))
+            seen = image if view is None else view(number, image)
+            yield from pairs(*stream.push(seen, times=time, in_flight=1))
     yield from pairs(*stream.finish())
 
 

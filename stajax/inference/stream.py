@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -37,7 +37,8 @@ class Stream:
 
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
     until their sound is there. Without it, and where the sound is silent, the audio switch is off. banks, clip: of nets with
-    company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed.
+    company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed. context: what
+    the engine's `output` is told of this clip, such as its tag.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -55,10 +56,11 @@ class Stream:
         rate: int = SAMPLE_RATE,
         banks: Mapping[str, Bank] | None = None,
         clip: str = "",
+        context: Any = None,
     ):
         if not 0 < fps < math.inf:
             raise ValueError(f"{fps} frames per second; it must be positive")
-        self.engine, self.fps = engine, fps
+        self.engine, self.fps, self.context = engine, fps, context
         self.hears = sound and engine.listens
         self.sound = SoundBuffer(engine.window)
         self._resampler = MonoResampler(rate)
@@ -199,7 +201,8 @@ class Stream:
             for name in engine.banked:
                 fragments[name] = replace(fragments[name], company=self.banks.rows(name, targets))
             times = self._times[targets[:count] % engine.rows]
-            self._results.append((times, engine.predict(self._features, self._audio, fragments, self.banks.nodes)))
+            found = engine.predict(self._features, self._audio, fragments, self.banks.nodes, self.context)
+            self._results.append((times, found))
             self._predicted += count
 
     def _fragments(self, span: Span, targets: np.ndarray, count: int) -> Fragments:
