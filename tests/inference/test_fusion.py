@@ -28,7 +28,7 @@ def test_a_single_net_is_left_alone_and_a_constant_map_normalises_to_zeros():
 
 
 def test_two_nets_share_one_encoder_pass_and_are_fused():
-    nets = {"sta": ("STA", STAConfig.tiny()), "other": ("STA", STAConfig(width=4, deconv_channels=(), output_size=(8, 8)))}
+    nets = {"sta": ("STA", STAConfig.tiny()), "other": ("STA", STAConfig(width=4, output_size=(8, 8)))}
     structure = Structure(NetworkConfig(frames="tiny", sound="tiny", size=64, nets=nets))
     variables = structure.initialise(0)
     frames = np.random.default_rng(1).integers(0, 256, (5, 64, 64, 3), np.uint8)

@@ -28,7 +28,7 @@ from stajax.models.switch import SwitchConfig
 
 FPS, HOP, COUNT = 10.0, 0.2, 13
 FRAMES, SOUND = noise(COUNT, (96, 128)), swelling(COUNT / FPS)
-LARGE = dataclasses.replace(STAConfig.tiny(), deconv_channels=(4, 4), output_size=(24, 20))
+LARGE = dataclasses.replace(STAConfig.tiny(), output_size=(24, 20))
 
 
 class LongSound(TinySound):

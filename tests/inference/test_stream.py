@@ -266,7 +266,7 @@ def test_a_net_without_sound_takes_it_and_keeps_none():
         frames="tiny",
         sound="tiny",
         size=64,
-        nets={"sta": ("STA", STAConfig(width=4, deconv_channels=(), output_size=(16, 16), use_sound=False))},
+        nets={"sta": ("STA", STAConfig(width=4, output_size=(16, 16), use_sound=False))},
     )
     structure = Structure(deaf)
     engine = Engine([(structure, variables(structure))], batch=5)

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from restatement import c_gcn
 
+from stajax.encoders.params import flatten
 from stajax.models.cgcn import CGCN, neighbours
 from stajax.models.frl import fixation_refine, refine_mask
 
@@ -56,31 +58,6 @@ def test_the_refine_layer_equals_the_golden_of_eq_13_and_14(case):
     np.testing.assert_allclose(ours.reshape(-1)[:: int(g["out_stride"])], g["out"], rtol=1e-5, atol=1e-6)
 
 
-def softmax(x):
-    x = np.exp(x - x.max(-1, keepdims=True))
-    return x / x.sum(-1, keepdims=True)
-
-
-def by_hand(net, nodes, steps, threshold, rate):
-    """Eq. 9 to 14 in float64, item by item, node by node, pair by pair."""
-    wa, ba = (np.asarray(x[...], np.float64) for x in (net.attention.first.kernel, net.attention.first.bias))
-    wb, bb = (np.asarray(x[...], np.float64) for x in (net.attention.second.kernel, net.attention.second.bias))
-    result = np.array(nodes, np.float64)
-    for item in range(len(result)):
-        for _ in range(steps):
-            old = [h.reshape(-1, h.shape[-1]).copy() for h in result[item]]
-            for i, h in enumerate(old):
-                total = np.zeros_like(h)
-                for j, other in enumerate(old):
-                    if j != i:
-                        total += softmax((h @ wa[0, 0] + ba) @ (other @ wb[0, 0] + bb).T) @ other
-                new = h / (1 + np.exp(-total))
-                mean = new.mean(-1, keepdims=True)
-                attention = 1 / (1 + np.exp(-mean)) * np.where(threshold * mean.max() - mean > 0, rate, 1)
-                result[item, i] = ((new * attention + new) / 2).reshape(result[item, i].shape)
-    return result
-
-
 @pytest.mark.parametrize(("company", "steps"), [(1, 1), (2, 3), (4, 2)])
 def test_any_company_and_any_steps_equal_float64_numpy(company, steps):
     rng = np.random.default_rng(company)
@@ -88,7 +65,9 @@ def test_any_company_and_any_steps_equal_float64_numpy(company, steps):
     net = CGCN(6, steps=steps, threshold=0.7, rate=0.5, rngs=nnx.Rngs(3))
     for conv in (net.attention.first, net.attention.second):
         conv.bias[...] = jnp.asarray(rng.normal(0, 0.3, 6), jnp.float32)
-    np.testing.assert_allclose(nnx.jit(net)(jnp.asarray(nodes)), by_hand(net, nodes, steps, 0.7, 0.5), atol=2e-5)
+    p = {f"cgcn.{key}": np.float64(value) for key, value in flatten(nnx.to_pure_dict(nnx.state(net))).items()}
+    expected = [c_gcn(p, "cgcn", item, steps=steps, threshold=0.7, rate=0.5) for item in nodes]
+    np.testing.assert_allclose(nnx.jit(net)(jnp.asarray(nodes)), expected, atol=2e-5)
 
 
 def test_a_target_without_company_is_halved_by_step_and_refined():

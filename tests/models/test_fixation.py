@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from restatement import sta_map
 
 from stajax.layers.conv import conv
 from stajax.models.fixation import STA, STAConfig
 from stajax.models.fragments import STA_SPAN, Fragments, Span
-from stajax.models.fuse import DECONVOLUTIONS, DeConv, gate, sa_fuse, st_fuse, sta_concat
+from stajax.models.fuse import gate, sa_fuse, st_fuse, sta_concat
 from stajax.models.losses import fixation_loss
 
 GOLDENS = Path(__file__).parents[1] / "goldens/nets/paper"
@@ -52,7 +51,7 @@ def test_a_path_that_is_off_equals_a_closed_gate():
     np.testing.assert_array_equal(sta_concat(s, None, None), np.concatenate([s, s], -1))
 
 
-TINY, MID = STAConfig.tiny(), STAConfig(width=3, deconv_channels=(6, 4), output_size=(40, 24))
+TINY, MID = STAConfig.tiny(), STAConfig(width=3, deconv_width=6, output_size=(40, 24))
 NETS = {
     "tiny": (64, TINY),
     "tiny, to the view's own size": (64, dataclasses.replace(TINY, output_size=None)),
@@ -75,16 +74,12 @@ def test_sta_equals_eqs_15_and_16_in_float64(make_case, name):
     for b, node in np.ndindex(3, 2):
         expected[b, node] = sta_map(
             case.flat,
+            config,
             [case.features[f"stride{stride}"] for stride in (32, 16, 8)],
             np.asarray(FRAGMENTS.frames[b, node]),
             case.audio[FRAGMENTS.audio[b, node]],
             float(FRAGMENTS.switch[b, node]),
-            inside=config.switch_position == "inside",
-            spatial=config.fuse_spatial,
-            use_temporal=config.use_temporal,
-            use_sound=config.use_sound,
-            strides={64: (1,), 256: (1, 1, 1), 384: (2, 2, 1)}[size],
-            output_size=output_size,
+            output_size,
         )
     assert logits.shape == expected.shape
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
@@ -204,20 +199,12 @@ def test_span_says_how_far_a_net_looks():
     assert (Span(nodes=((1, 2, 3),)).behind, Span(nodes=((-3, -2, -1),)).ahead) == (0, 0)
 
 
-@pytest.mark.parametrize("side", DECONVOLUTIONS)
-def test_deconvolutions_reach_the_side_they_are_listed_under(side):
-    channels = (3,) * len(DECONVOLUTIONS[side][0])
-    graphdef, state = nnx.split(nnx.eval_shape(lambda: DeConv(7, channels, side, rngs=nnx.Rngs(0))))
-    x = jax.ShapeDtypeStruct((2, 7), jnp.float32)
-    assert jax.eval_shape(lambda s, x: nnx.merge(graphdef, s)(x), state, x).shape == (2, side, side, 3)
-
-
 @pytest.mark.parametrize(
     ("config", "size", "message"),
     [
-        (TINY, 96, "no deconvolutions from 1x1 to 3x3 are known; sides that have them: 2, 8, 12"),
-        (STAConfig(deconv_channels=(4,)), 256, "8x8 takes 3 deconvolutions; 1 inner channels given"),
-        (STAConfig(strides=(64, 16, 8)), 256, "STA reads strides (64, 16, 8); the encoder has (8, 16, 32) (missing [64])"),
+        (TINY, 96, "no deconvolutions from 1x1 to 3x3 are known; sides that have them: 2, 4, 8, 11, 12, 16, 32"),
+        (STAConfig(strides=(64, 8)), 256, "STA reads strides (32, 64, 8); the encoder has (8, 16, 32) (missing [64])"),
+        (STAConfig(stride=4), 256, "STA reads strides (4, 16, 8); the encoder has (8, 16, 32) (missing [4])"),
     ],
 )
 def test_a_config_that_does_not_fit_the_encoder_is_one_line(make_case, config, size, message):

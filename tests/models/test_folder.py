@@ -227,7 +227,7 @@ def test_weights_of_another_shape(written):
     network = json.loads((written / "config.json").read_text())["network"]
     network["nets"]["sta"]["width"] = 5
     edit(written, network=network)
-    one_line(written, str(written), "misshapen (nets.sta.cov.bias is float32(4,), not float32(5,)")
+    one_line(written, str(written), "misshapen (nets.sta.branch.cov.bias is float32(4,), not float32(5,)")
 
 
 def test_damaged_weights(written):

@@ -42,16 +42,15 @@ def variables(structure):
 @pytest.mark.parametrize("size", [64, 256])
 @pytest.mark.parametrize("decision", ["argmax", "positive"])
 def test_audio_switch_equals_float64_numpy(make_case, size, decision):
-    config = SwitchConfig(deconv_channels=() if size == 64 else (6, 4), decision=decision)
+    config = SwitchConfig(deconv_width=6, decision=decision)
     seen = set()
     for seed in range(6):
         case = make_case(lambda *encoders, rngs: AudioSwitch(config, *encoders, rngs=rngs), size, seed=seed)
         phi, aux = jax.jit(case.apply)(case.variables, case.features, case.audio, FRAGMENTS)
         assert phi.shape == (3, 2) and phi.dtype == jnp.float32
         for b, node in np.ndindex(3, 2):
-            s = case.features["stride32"][FRAGMENTS.frames[b, node, 1]]
             vector = case.audio[FRAGMENTS.audio[b, node]]
-            off, on = switch_logits(case.flat, s, vector, (1,) if size == 64 else (1, 1, 1))
+            off, on = switch_logits(case.flat, config, case.features["stride32"], FRAGMENTS.frames[b, node], vector)
             np.testing.assert_allclose(aux["logits"][b, node], [off, on], atol=1e-4)
             expected_phi = on > off if decision == "argmax" else on > 0
             assert phi[b, node] == expected_phi
@@ -130,7 +129,8 @@ def test_config_survives_json(config):
 
 def test_named_sizes_are_the_settled_choices_of_the_paper():
     paper = STAConfig.paper()
-    assert (paper.strides, paper.width, paper.switch_position, paper.fuse_spatial) == ((32, 16, 8), 32, "outside", False)
+    assert (paper.stride, paper.strides, paper.width) == (32, (16, 8), 32)
+    assert (paper.switch_position, paper.fuse_spatial) == ("outside", False)
     assert paper.use_temporal and paper.use_sound
 
 
@@ -154,11 +154,10 @@ def test_an_unknown_kind_or_field_is_one_line(change, message):
 
 
 def test_named_sizes_of_the_switch_fit_their_encoders():
-    assert SwitchConfig() == SwitchConfig.paper() and SwitchConfig.paper().deconv_channels == (512, 512)
+    assert SwitchConfig() == SwitchConfig.paper() and SwitchConfig.paper().deconv_width == 512
     for config in (SwitchConfig.paper(), SwitchConfig.lite()):
-        deconv = Structure(NetworkConfig(switch=config)).shapes["switch"]["deconv"]["layers"]
-        kernels = [deconv[key]["kernel"].shape for key in sorted(deconv)]
-        assert len(kernels) == 3 and all(out in shape for out, shape in zip(config.deconv_channels, kernels[:2], strict=True))
+        deconv = Structure(NetworkConfig(switch=config)).shapes["switch"]["branch"]["sound"]["deconv"]["layers"]
+        assert [deconv[key]["kernel"].shape[2] for key in sorted(deconv)] == [config.deconv_width, config.deconv_width, 320]
     assert "switch" in Structure(dataclasses.replace(TINY, switch=SwitchConfig.tiny())).shapes
 
 
@@ -167,7 +166,7 @@ def test_named_sizes_of_the_switch_fit_their_encoders():
     [
         ({"frames": "resnet"}, "unknown encoder 'resnet'; known: "),
         ({"sound": "ear"}, "unknown encoder 'ear'; known: "),
-        ({"switch": SwitchConfig(stride=64)}, "the audio switch reads stride 64; the encoder has (8, 16, 32)"),
+        ({"switch": SwitchConfig(stride=64)}, "a branch reads stride 64; the encoder has (8, 16, 32)"),
     ],
 )
 def test_a_config_of_parts_that_do_not_exist_is_one_line(change, message):
