@@ -80,6 +80,20 @@ def hops(times, count: int) -> np.ndarray:
     return np.clip(np.rint(np.asarray(times, np.float64) / HOP).astype(np.int64), 0, count - 1)
 
 
+def switch_labels(found: np.ndarray, tags: Sequence[int], times=None) -> np.ndarray:
+    """The audio switch's labels: 1 where what is heard is one of the clip's tags.
+
+    Args:
+        found: (A,) of `heard`.
+        times: (M,) seconds of the moments to label; by default the windows' own.
+
+    Returns:
+        (A,) float32, or (M,).
+    """
+    labels = np.isin(found, list(tags)).astype(np.float32)
+    return labels if times is None else labels[hops(times, len(labels))]
+
+
 def write_heard(folder: str | os.PathLike, heard: Mapping[str, np.ndarray], *, made_of: str = "") -> Path:
     """Write `heard.npz`, whole or not at all. made_of: what it depends on, in any words, for `read_heard`.
 
