@@ -110,12 +110,13 @@ def read_moments(clip, times: Sequence[float], *, max_side: int = 1280) -> Itera
     return _moments(info, times)
 
 
-def squash(image: np.ndarray, size: int) -> np.ndarray:
+def squash(image: np.ndarray, size: int, *, box: Sequence[float] | None = None) -> np.ndarray:
     """Frame to the square that a net wants: aspect ignored, antialiased bilinear (Pillow's, as the authors' release does).
 
     Args:
         image: (H, W, 3) uint8.
         size: side of the square in pixels.
+        box: (top, left, bottom, right) in pixels, the part of the frame that becomes the square; by default all of it.
 
     Returns:
         (size, size, 3) uint8; the image itself when it has that size already.
@@ -125,10 +126,13 @@ def squash(image: np.ndarray, size: int) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise MediaError(f"an image of shape {image.shape} and type {image.dtype}; (H, W, 3) uint8 is needed")
-    if image.shape[:2] == (size, size):
+    if image.shape[:2] == (size, size) and box is None:
         return image
+    if box is not None:
+        top, left, bottom, right = box
+        box = (left, top, right, bottom)  # Pillow's order
     # reducing_gap: from a factor of 4 on, whole pixels are box-averaged first; half the time there, the same look.
-    picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     return np.array(picture)
 
 
