@@ -123,8 +123,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
     whole = [member for name, member in members.items() if name != FINE and found[name]]
     name, _ = folder.name_and_card(name_or_path)
     if not whole:
-        raise WeightsError(f"{folder.find(name_or_path)}: no classification nets in this model, so it makes no
-        pseudo-fixations")
+        raise WeightsError(f"{folder.find(name_or_path)}: no classification nets in this model; it makes no pseudo-fixations")
 
     def engine(chosen: Sequence[folder.ModelFolder], keep: Callable[[str], bool] = lambda net: True) -> Engine:
         nets = [net for member in chosen for net in found[member.path.name] if keep(net)]
@@ -294,9 +293,7 @@ def _paste_chunk(maps: jax.Array, boxes: jax.Array, side: int) -> jax.Array:
 
 def _pasted(maps: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
     """CAMs of (T, tags, h, w) class maps of crops, back in their frames: (T, tags, side, side)."""
-    parts = [
-        np.asarray(_paste_chunk(*_padded(maps[i : i + _CHUNK], boxes[i : i + _CHUNK]), side)) for i in _chunks(maps)
-    ]
+    parts = [np.asarray(_paste_chunk(*_padded(maps[i : i + _CHUNK], boxes[i : i + _CHUNK]), side)) for i in _chunks(maps)]
     return np.concatenate(parts)[: len(maps)]
 
 
