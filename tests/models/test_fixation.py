@@ -11,7 +11,7 @@ from restatement import sta_map
 
 from stajax.layers.conv import conv
 from stajax.models.fixation import STA, STAConfig
-from stajax.models.fragments import STA_SPAN, Fragments, Span
+from stajax.models.fragments import Fragments
 from stajax.models.fuse import gate, sa_fuse, st_fuse, sta_concat
 from stajax.models.losses import fixation_loss
 
@@ -184,19 +184,6 @@ def test_every_parameter_gets_a_finite_gradient(tiny, normalise):
         assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0
     for leaf in jax.tree.leaves(gradients(case.variables, 1e3)):  # logits of thousands, sigmoids at 0 and 1
         assert np.isfinite(leaf).all()
-
-
-def test_fragments_without_sound_have_a_closed_switch_and_with_sound_an_open_one():
-    silent, loud = Fragments.of(np.zeros((2, 1, 3))), Fragments.of(np.zeros((2, 1, 3)), np.zeros((2, 1)))
-    assert silent.switch.tolist() == [[0], [0]] and loud.switch.tolist() == [[1], [1]]
-    assert silent.frames.dtype == silent.audio.dtype == loud.audio.dtype == jnp.int32
-    assert silent.valid.all() and silent.valid.shape == (2, 1)
-
-
-def test_span_says_how_far_a_net_looks():
-    assert (STA_SPAN.behind, STA_SPAN.ahead) == (1, 1)
-    assert Span(nodes=((-1, 0, 1), (-7, -6, -5), (2, 3, 4))).behind == 7
-    assert (Span(nodes=((1, 2, 3),)).behind, Span(nodes=((-3, -2, -1),)).ahead) == (0, 0)
 
 
 @pytest.mark.parametrize(
