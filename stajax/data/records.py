@@ -101,8 +101,10 @@ def example(clip: Clip) -> dict:
 
 
 def encode(clip: Clip) -> bytes:
-    """`clip` as one serialised record. Raises DataError where its parts do not fit together."""
-    return features(clip.maps is not None).serialize_example(example(clip))
+    """`clip` as one serialised record, always the same bytes. Raises DataError where its parts do not fit together."""
+    kind = features(clip.maps is not None)
+    message = _serializer(clip.maps is not None).get_tf_example(kind.encode_example(example(clip)))
+    return message.SerializeToString(deterministic=True)  # `kind.serialize_example` orders the fields by chance
 
 
 def decode(data: bytes) -> Clip:
@@ -115,6 +117,13 @@ def decode(data: bytes) -> Clip:
         raise DataError(f"not a clip record ({_reason(error)})") from error
     values |= {"name": values["name"].decode(), "frames": list(values["frames"])}
     return Clip(**values)
+
+
+@cache
+def _serializer(maps: bool):
+    from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
+    return ExampleSerializer(features(maps).get_serialized_info())
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stajax.data.fixations import DataError
-from stajax.data.records import Clip, Entry, Records, decode, encode, features, is_done, shard_path, write_records
+from stajax.data.records import Clip, Entry, Records, decode, encode, example, features, is_done, shard_path, write_records
 from stajax.media import MediaWarning
 
 CLASSES = {"Bark": ("dog",), "Violin, fiddle": ()}
@@ -44,6 +44,14 @@ def assert_same(one, other):
 )
 def test_a_clip_comes_back(i, frames, maps):
     assert_same(decode(encode(clip(i, frames, maps))), clip(i, frames, maps))
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_the_bytes_are_those_of_tfds_in_an_order_that_is_always_the_same(maps):
+    theirs = features(maps).serialize_example(example(clip(4, maps=maps)))
+    (ours,) = {encode(clip(4, maps=maps)) for _ in range(5)}
+    assert sorted(theirs) == sorted(ours)
+    assert_same(decode(theirs), decode(ours))
 
 
 def test_tensorflow_is_not_imported():
