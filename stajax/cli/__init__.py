@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 
 from stajax import __version__
-from stajax.cli import convert, doctor, evaluate, export, predict, weights
+from stajax.cli import convert, doctor, evaluate, export, predict, train, weights
+from stajax.cli.arguments import dotted
 from stajax.cli.progress import complain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(dotted(sys.argv[1:] if argv is None else list(argv)))
     from stajax.convert.errors import ConvertError
     from stajax.encoders.params import WeightsError
     from stajax.media import MediaError, OutputError
@@ -39,6 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"stajax {__version__}")
     parser.set_defaults(interrupted="")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, evaluate, convert, weights, export, doctor):
+    for command in (predict, train, evaluate, convert, weights, export, doctor):
         command.add(commands)
     return parser

@@ -169,7 +169,11 @@ class Network(nnx.Module):
 
     def decide(self, features: dict[str, jax.Array], audio: jax.Array, fragments: Fragments) -> jax.Array:
         """φ (B, nodes) of the network's audio switch: 1 where the sound belongs to the picture, else 0."""
-        return self.switch(_own(features, "switch"), audio, fragments)[0]
+        return self.decision(features, audio, fragments)[0]
+
+    def decision(self, features: dict[str, jax.Array], audio: jax.Array, fragments: Fragments) -> tuple[jax.Array, dict]:
+        """As `decide`, with the switch's aux: its logits and maps."""
+        return self.switch(_own(features, "switch"), audio, fragments)
 
 
 def _own(features: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
@@ -182,13 +186,17 @@ _CPU_GROUP = 2  # views at once inside a call on CPU: a pair's activations stay 
 
 
 class Structure:
-    """A network without its numbers. `variables` everywhere below is a nested dict of arrays of the form of `shapes`."""
+    """A network without its numbers. `variables` everywhere below is a nested dict of arrays of the form of `shapes`.
+
+    statistics: the part of `shapes` that no gradient changes, running means and variances of batch norms.
+    """
 
     def __init__(self, config: NetworkConfig):
         self.config = config
         self.module = nnx.eval_shape(lambda: Network(config, rngs=nnx.Rngs(0)))
         self.graphdef, state = nnx.split(self.module)
         self.shapes: dict = nnx.to_pure_dict(state)
+        self.statistics: dict = nnx.to_pure_dict(nnx.state(self.module, nnx.Not(nnx.Param)))
         self._make = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(Network(config, rngs=nnx.Rngs(key)))))
 
     def initialise(self, seed: int) -> dict:
@@ -199,10 +207,22 @@ class Structure:
         """`method`, such as ``Network.encode_frames``, on the network with `variables`. Pure: jit it outside."""
         return method(nnx.merge(self.graphdef, variables), *args)
 
-    def encode_frames(self, variables: dict, views: jax.Array) -> dict[str, jax.Array]:
-        """``Network.encode_frames`` of a batch of views; on CPU a few at a time, which is faster there (`_CPU_GROUP`)."""
+    def apply_training(self, variables: dict, method: Callable, *args):
+        """As `apply`, but batch norms use the batch and move their statistics: -> (result, the new `statistics`). Pure."""
+        network = nnx.merge(self.graphdef, variables)
+        network.train()
+        result = method(network, *args)
+        return result, nnx.to_pure_dict(nnx.state(network, nnx.Not(nnx.Param)))
+
+    def encode_frames(self, variables: dict, views: jax.Array, *, together: bool = False) -> dict[str, jax.Array]:
+        """``Network.encode_frames`` of a batch of views; on CPU a few at a time, which is faster there (`_CPU_GROUP`).
+
+        together: all at once there too, as a batch that lies on several devices needs.
+        """
         batch = len(views)
-        group = batch if jax.default_backend() != "cpu" else _CPU_GROUP if batch % _CPU_GROUP == 0 else 1
+        if together or jax.default_backend() != "cpu":
+            return self.apply(variables, Network.encode_frames, views)
+        group = _CPU_GROUP if batch % _CPU_GROUP == 0 else 1
         groups = views.reshape(batch // group, group, *views.shape[1:])
         levels = jax.lax.map(lambda x: self.apply(variables, Network.encode_frames, x), groups)
         return jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), levels)

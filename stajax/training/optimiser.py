@@ -1,11 +1,13 @@
-"""The optimiser that the authors' nets were trained with."""
+"""Optimisers: AdamW, and the SGD that the authors' nets were trained with; their schedules, clipping and accumulation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 FACTORS = (1, 2, 10, 20)  # of the learning rate, by group
 
@@ -17,6 +19,11 @@ def released_group(author_name: str) -> int:
     centroids), 2 new weights, 3 the rest of the new. The transposed convolutions ``Aup.*`` are new, but count as old.
     """
     return 2 * ("extra" in author_name) + ("weight" not in author_name)
+
+
+def paper_group(path: str) -> int:
+    """The same groups for a parameter of ours, by its path: encoders are old, nets and the switch new."""
+    return 2 * (path.split(".")[0] not in ("frames", "sound")) + (path.split(".")[-1] not in ("kernel", "scale"))
 
 
 def released_sgd(
@@ -31,8 +38,8 @@ def released_sgd(
     Args:
         learning_rate: of group 0; a number, or a schedule over steps.
         weight_decay: 5e-4 for the classification nets, 1e-4 for the fixation nets.
-        group_of: path of a parameter in our variables, joined by dots -> its group, 0 to 3. Of a converted checkpoint it is
-            `released_group` of the name that the conversion report gives the path.
+        group_of: path of a parameter in our variables, joined by dots -> its group, 0 to 3: `paper_group`. Of a converted
+            checkpoint it is `released_group` of the name that the conversion report gives the path.
     """
 
     def scale(updates, params=None):
@@ -47,3 +54,31 @@ def released_sgd(
         optax.stateless(scale),
         optax.scale_by_learning_rate(learning_rate),
     )
+
+
+def make_schedule(config: ConfigDict, steps: int) -> Callable[[jax.Array], jax.Array]:
+    """The learning rate of a step, from `config.optimiser`: cosine to 0, steps (SPEC: a tenth after 1/3 and 2/3) or constant,
+    after a linear warm-up over a share of all steps.
+    """
+    rate, warm = config.rate, round(config.warmup * steps)
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(rate, max(steps - warm, 1))
+    elif config.schedule == "steps":
+        after = optax.piecewise_constant_schedule(rate, {round(steps / 3) - warm: 0.1, round(2 * steps / 3) - warm: 0.1})
+    elif config.schedule == "constant":
+        after = optax.constant_schedule(rate)
+    else:
+        raise ValueError(f"optimiser.schedule {config.schedule!r}; known: cosine, steps, constant")
+    return optax.join_schedules([optax.linear_schedule(rate / max(warm, 1), rate, warm), after], [warm]) if warm else after
+
+
+def make_optimiser(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """From `config.optimiser`. `update` needs the parameters. AdamW decays kernels alone."""
+    if config.name == "adamw":
+        kernels = lambda params: jax.tree.map(lambda x: jnp.ndim(x) > 1, params)  # noqa: E731
+        method = optax.adamw(schedule, weight_decay=config.decay, mask=kernels)
+    elif config.name == "released_sgd":
+        method = released_sgd(schedule, config.decay, paper_group)
+    else:
+        raise ValueError(f"optimiser.name {config.name!r}; known: adamw, released_sgd")
+    return optax.chain(optax.clip_by_global_norm(config.clip), method) if config.clip else method

@@ -1,0 +1,54 @@
+"""What a pipeline runs: one configuration with those of all its stages inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from stajax.inference.pseudofix import Settings
+from stajax.training.config import STAGES, change, stage_config
+
+# Nets whose stages train one source of SCAM, and those with company for SCAM+.
+SCAM = ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine")
+COMPANY = tuple(stage for stage, what in STAGES.items() if what.task == "classification" and what.granularity != "none")
+FIXATION = ("sta", "sta_plus_short", "sta_plus_long")
+
+
+def pipeline_config(size: str = "lite", stages: Sequence[str] = tuple(STAGES)) -> ConfigDict:
+    """The defaults of a pipeline with these training stages, in their order.
+
+    Fields: `data` (where the clips come from), `tagger` (who labels sounds: "yamnet", or "given" with the records), `stages` (the
+    configuration of each training stage; ``stages.*.optimiser.rate=...`` changes all), `pseudofix` (how CAMs become pseudo-fixations:
+    `inference.pseudofix.Settings`), `fusion` and `nets` of the final model, `cache` (keep features of frozen encoders), `seed`.
+    """
+    settings = {key: 0 if value is None else value for key, value in dataclasses.asdict(Settings()).items()}
+    config = ConfigDict(
+        {
+            "size": size,
+            "seed": 0,
+            "data": {
+                # A CSV of path,tag or a folder of TAG/CLIP; or "synthetic"; or empty, with `records`.
+                "clips": "",
+                "records": "",
+                "classes": "",  # names of the classes, between semicolons; by default those of the clips, sorted
+                "fps": 0.0,  # frames a second to keep; 0 keeps all
+                "short_side": 256,
+                "seconds": 0.0,  # at most, of a clip; 0 takes all
+                "shards": 1,
+                "workers": 0,
+                "synthetic": {"clips": 240, "size": 64, "fps": 10.0, "seconds": 3.0, "classes": 4, "objects": 4},
+            },
+            "tagger": "yamnet",
+            "cache": True,
+            "stages": {stage: stage_config(stage, size) for stage in stages},
+            "pseudofix": settings,
+            "nets": FIXATION,
+            "fusion": "paper",
+            "predict": {"clips": ""},
+        }
+    )
+    if size == "tiny":
+        change(config, {"data.clips": "synthetic", "tagger": "given"})
+    return config

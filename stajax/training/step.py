@@ -1,0 +1,121 @@
+"""The compiled parts of training: one optimisation step, and one batch of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from stajax import cam
+from stajax.models.network import Structure
+from stajax.training.config import STAGES
+from stajax.training.tasks import TASKS, Found, forward, mean_loss
+from stajax.training.variables import merge
+
+State = dict  # trained, optimiser, step, bad (the first step without a finite loss, or -1), perhaps mean and statistics
+
+
+def make_step(
+    structure: Structure,
+    config: ConfigDict,
+    optimiser: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    label_weights: tuple[float, float],
+    *,
+    together: bool,
+) -> Callable[[State, dict, dict], tuple[State, dict]]:
+    """(state, fixed variables, batch) -> (state, metrics, scalars on the device). Pure: jit it outside.
+
+    label_weights: of the audio switch's labels 0 and 1. together: as in `tasks.forward`.
+    """
+    what = STAGES[config.stage]
+    task, moves_statistics = TASKS[what.task], config.model.norm == "trained"
+
+    def step(state: State, fixed: dict, batch: dict) -> tuple[State, dict]:
+        batch = _with_switch(batch, config, label_weights)
+
+        def loss(trained, batch):
+            variables = merge(fixed, state.get("statistics", {}), trained)
+            options = {"dtype": jnp.dtype(config.dtype), "training": moves_statistics, "together": together}
+            found = forward(structure, variables, batch, what.net, **options)
+            value, metrics = mean_loss(task, found, batch, config)
+            return value, (metrics, found.statistics)
+
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        if config.accumulate == 1:
+            (value, (metrics, statistics)), grads = gradient(state["trained"], batch)
+        else:
+            value, metrics, statistics, grads = _accumulated(gradient, state["trained"], batch, config.accumulate)
+        updates, optimiser_state = optimiser.update(grads, state["optimiser"], state["trained"])
+        number = state["step"] + 1
+        bad = jnp.where((state["bad"] < 0) & ~jnp.isfinite(value), number, state["bad"])
+        trained = optax.apply_updates(state["trained"], updates)
+        new = {**state, "trained": trained, "optimiser": optimiser_state, "step": number, "bad": bad}
+        if moves_statistics:
+            new["statistics"] = jax.tree.map(lambda old, moved: moved.astype(old.dtype), state["statistics"], statistics)
+        if "mean" in state:
+            decay = jnp.minimum(config.optimiser.ema, (1 + number) / (10 + number))
+            new["mean"] = jax.tree.map(lambda mean, x: decay * mean + (1 - decay) * x, state["mean"], trained)
+        measured = {"loss": value, **metrics, "gradient": optax.global_norm(grads), "rate": schedule(state["step"])}
+        return new, {**measured, "bad": bad, "skipped": batch["skipped"].sum()}
+
+    return step
+
+
+def make_evaluation(
+    structure: Structure, config: ConfigDict, label_weights: tuple[float, float], *, together: bool
+) -> Callable[[State, dict, dict], tuple[dict, jax.Array]]:
+    """(state, fixed variables, batch) -> (sums of loss and metrics over rows by weight, and of the weights; maps (B, h, w) to
+    show).
+
+    The averaged variables are evaluated where there are any.
+    """
+    what = STAGES[config.stage]
+    task = TASKS[what.task]
+
+    def evaluate(state: State, fixed: dict, batch: dict) -> tuple[dict, jax.Array]:
+        batch = _with_switch(batch, config, label_weights)
+        variables = merge(fixed, state.get("statistics", {}), state.get("mean", state["trained"]))
+        found = forward(structure, variables, batch, what.net, dtype=jnp.dtype(config.dtype), together=together)
+        loss, metrics = task.loss(found, batch, config)
+        weight = batch["weight"]
+        sums = {name: (x * weight).sum() for name, x in {"loss": loss, **metrics}.items()}
+        return {**sums, "weight": weight.sum()}, _shown(found, batch, what.task)
+
+    return evaluate
+
+
+def _shown(found: Found, batch: dict, task: str) -> jax.Array:
+    """What is worth a picture: the fixation map; the CAM of the tag; of the switch, where it sees the sound's source."""
+    if task == "fixation":
+        return jax.nn.sigmoid(found.prediction[:, 0])
+    if task == "switch":
+        return cam.min_max(found.aux["maps"][:, 0, ..., 1].astype(jnp.float32))
+    maps = found.aux["class_maps"][:, 0, 0].astype(jnp.float32)  # of a batch of one, its target
+    return cam.cam_from_class_maps(maps, batch["tags"].argmax(-1))
+
+
+def _with_switch(batch: dict, config: ConfigDict, label_weights: tuple[float, float]) -> dict:
+    """With φ of each node as far as training knows it, and the weight of the switch's label."""
+    heeded = batch["heard"] if config.switch == "heard" else 1.0
+    weight = jnp.where(batch["heard"][:, 0] > 0, label_weights[1], label_weights[0]) * batch["audible"][:, 0]
+    return {**batch, "switch": batch["audible"] * heeded, "label_weight": weight}
+
+
+def _accumulated(gradient: Callable, trained: dict, batch: dict, parts: int):
+    """Loss, metrics, statistics and gradient of `parts` pieces of the batch, one after the other, the last's statistics."""
+    # Row r goes to piece r % parts, so that on a mesh each device keeps its rows.
+    pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch)
+
+    def one(total, piece):
+        (value, (metrics, statistics)), grads = gradient(trained, piece)
+        return jax.tree.map(jnp.add, total, (value, metrics, grads)), statistics
+
+    (value, (metrics, _)), grads = jax.eval_shape(gradient, trained, jax.tree.map(lambda x: x[0], pieces))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (value, metrics, grads))
+    total, statistics = jax.lax.scan(one, zeros, pieces)
+    value, metrics, grads = jax.tree.map(lambda x: x / parts, total)
+    return value, metrics, jax.tree.map(lambda x: x[-1], statistics), grads
