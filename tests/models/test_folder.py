@@ -256,6 +256,9 @@ def test_garbage_in_place_of_the_config(written, text):
     [
         {"network": {"nets": {"sta": {"kind": "LSTM"}}}},
         {"network": {"nets": {"sta": {"kind": ["STA"]}}}},
+        {"network": {"nets": {"s": {"kind": "classifier", "source": "v"}}}},
+        {"network": {"nets": {"s+": {"kind": "classifier+", "granularity": "medium"}}}},
+        {"network": {"nets": {"sta+": {"kind": "STA+", "company": "two"}}}},
         {"network": {"nets": ["sta"]}},
         {"network": {"nets": {}}},
         {"network": {**CONFIG.to_json(), "size": 100}},

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from restatement import switch_logits
 
-from stajax.models.fixation import STAConfig
+from stajax.models.classifiers import ClassifierConfig, CompanyClassifierConfig
+from stajax.models.fixation import STAConfig, STAPlusConfig
 from stajax.models.fragments import Fragments
 from stajax.models.network import NETS, SWITCHES, Network, NetworkConfig, Structure
 from stajax.models.switch import AudioSwitch, SwitchConfig
@@ -21,6 +22,7 @@ TINY = NetworkConfig(
     nets={"sta": ("STA", STAConfig.tiny()), "seen": ("STA", dataclasses.replace(STAConfig.tiny(), use_sound=False))},
     switch=SwitchConfig.tiny(),
 )
+SOURCES, SIZES = ("s", "st", "sa", "sta"), ("paper", "lite", "tiny")
 FRAGMENTS = Fragments.of(
     frames=[[[0, 1, 2], [3, 3, 4]], [[4, 2, 0], [1, 0, 3]], [[2, 4, 2], [0, 4, 1]]],
     audio=[[0, 3], [1, 1], [2, 0]],
@@ -105,7 +107,7 @@ def test_frames_encoded_once_and_gathered_equal_frames_encoded_for_each_fragment
 
 
 def test_initialise_is_a_function_of_the_seed():
-    structure = Structure(dataclasses.replace(TINY, nets={"seen": TINY.nets["seen"]}, switch=None))
+    structure = Structure(dataclasses.replace(TINY, nets={"s": ("classifier", ClassifierConfig.tiny("s"))}, switch=None))
     one, again, other = (structure.initialise(seed) for seed in (0, 0, 1))
     assert jax.tree.structure(one) == jax.tree.structure(structure.shapes)
     for first, same, different, shape in zip(*map(jax.tree.leaves, (one, again, other, structure.shapes)), strict=True):
@@ -121,10 +123,115 @@ def test_nets_say_what_the_engine_asks(structure):
         assert net.output_size == (TINY.nets[name][1].output_size or (TINY.size, TINY.size))
 
 
-@pytest.mark.parametrize("config", [NetworkConfig(), TINY, dataclasses.replace(TINY, hop=0.1, size=128, switch=None)])
+def test_nets_with_banks_read_each_its_own():
+    """Company of two nets that share the encoders, gathered from banks that `nodes` made, equals company at hand."""
+    nets = {
+        "long": ("STA+", STAPlusConfig.tiny("long")),
+        "cross": ("classifier+", CompanyClassifierConfig.tiny("sa", "cross", classes=5)),
+    }
+    structure = Structure(dataclasses.replace(TINY, nets=nets))
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: rng.normal(0, 0.4, leaf.shape).astype(np.float32), structure.shapes)
+    levels = {f"stride{s}": rng.normal(size=(5, 64 // s, 64 // s, c)) for s, c in [(8, 4), (16, 6), (32, 8)]}
+    features, audio = jax.tree.map(jnp.float32, (levels, rng.normal(size=(4, 8))))
+    own, others = (Fragments.of(rng.integers(5, size=(*b, 3)), rng.integers(4, size=b)) for b in ((2, 1), (1, 6)))
+    rows = {"long": jnp.array([[0, 5], [2, 2]]), "cross": jnp.array([[3, 1], [4, 0]])}
+
+    @jax.jit
+    def run():
+        banks = structure.apply(variables, Network.nodes, features, audio, dict.fromkeys(nets, others))
+        beside = {f"{name}.bank": bank[0] for name, bank in banks.items()}
+        in_banks = {name: dataclasses.replace(own, company=rows[name]) for name in nets}
+        at_hand = {
+            name: jax.tree.map(lambda x, more, name=name: jnp.concatenate([x, more[0][rows[name]]], 1), own, others)
+            for name in nets
+        }
+        far, _ = structure.apply(variables, Network.__call__, features | beside, audio, in_banks)
+        return far, structure.apply(variables, Network.__call__, features, audio, at_hand)[0], banks
+
+    far, near, banks = run()
+    assert banks["long"].shape == (1, 6, 8, 8, 4) and banks["cross"].shape == (1, 6, 8, 8, 8)
+    np.testing.assert_allclose(far["cross"], near["cross"], atol=1e-5)
+    np.testing.assert_allclose(far["long"], near["long"][:, :1], atol=1e-5)
+
+
+EVERY_KIND = {
+    **{f"{s} {size}": ("classifier", getattr(ClassifierConfig, size)(s, 5)) for s in SOURCES for size in SIZES},
+    **{
+        f"{s}+ {granularity} {size}": ("classifier+", getattr(CompanyClassifierConfig, size)(s, granularity, 5))
+        for s in SOURCES
+        for granularity in ("short", "long", "cross")
+        for size in SIZES
+    },
+    **{f"STA {size}": ("STA", getattr(STAConfig, size)()) for size in SIZES},
+    **{f"STA+ {g} {size}": ("STA+", getattr(STAPlusConfig, size)(g)) for g in ("short", "long") for size in SIZES},
+    "other choices": ("classifier", ClassifierConfig("sa", switch_position="inside", audio_fuse="bilinear", head=3)),
+    "other levels": ("STA", STAConfig(stride=16, strides=(8,), fuse_spatial=True, use_sound=False)),
+    **{kind: (kind, config()) for kind, (_, config) in NETS.items() if kind.startswith("released.")},
+}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetworkConfig(),
+        TINY,
+        dataclasses.replace(TINY, hop=0.1, size=128, switch=None),
+        NetworkConfig(nets={}, switch=SwitchConfig.lite()),
+        NetworkConfig(nets=EVERY_KIND, switch=SWITCHES["released"][1]()),
+    ],
+)
 def test_config_survives_json(config):
     text = json.dumps(config.to_json())
     assert NetworkConfig.from_json(json.loads(text)) == config
+
+
+def test_every_kind_of_net_is_among_those_that_survive_json():
+    assert {kind for kind, _ in EVERY_KIND.values()} == set(NETS)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "nets", "side"),
+    [
+        (("vgg16", "vggsound"), {s: ("classifier", ClassifierConfig.paper(s)) for s in SOURCES}, 8),
+        (("efficientnet_lite0", "yamnet"), {s: ("classifier", ClassifierConfig.lite(s)) for s in SOURCES}, 8),
+        (
+            ("vgg16_d1", "vggsound"),
+            {s: ("classifier+", CompanyClassifierConfig.paper(s, "long")) for s in SOURCES}
+            | {"STA+": ("STA+", STAPlusConfig.paper())},
+            32,
+        ),
+        (
+            ("efficientnet_lite0", "yamnet"),
+            {s: ("classifier+", CompanyClassifierConfig.lite(s, "long")) for s in SOURCES}
+            | {"STA+": ("STA+", STAPlusConfig.lite())},
+            16,
+        ),
+    ],
+    ids=["paper", "lite", "paper, company", "lite, company"],
+)
+def test_named_sizes_fit_their_encoders_and_give_the_shapes_of_the_paper(encoders, nets, side):
+    """At 256 px: s of 8x8 (section 3.3) and nodes of 28x32x32 (Eq. 10) in the paper's size. Nothing is computed."""
+    structure = Structure(NetworkConfig(*encoders, nets=nets))
+    fragments = Fragments.of(np.zeros((2, 3, 3)), np.zeros((2, 3)))
+    frames, sound = structure.module.frames, structure.module.sound
+    levels = {
+        f"stride{stride}": jax.ShapeDtypeStruct((4, frames.side(stride), frames.side(stride), c), jnp.float32)
+        for stride, c in zip(frames.strides, frames.channels, strict=True)
+    }
+    audio = jax.ShapeDtypeStruct((4, sound.features), jnp.float32)
+
+    def predict(variables, levels, audio):
+        return structure.apply(variables, Network.__call__, levels, audio, dict.fromkeys(nets, fragments))
+
+    predictions, aux = jax.eval_shape(predict, structure.shapes, levels, audio)
+    for name in nets:
+        if name == "STA+":
+            assert predictions[name].shape == (2, 3, *structure.module.nets[name].output_size)
+        else:
+            assert predictions[name].shape == (2, 3, 28) and aux[name]["class_maps"].shape == (2, 3, side, side, 28)
+        if side != 8:
+            assert aux[name]["nodes"].shape == (2, 3, side, side, 28)
 
 
 def test_named_sizes_are_the_settled_choices_of_the_paper():
