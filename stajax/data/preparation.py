@@ -92,9 +92,9 @@ def prepare(
     write_classes(out, classes)
     mine = [(shard_path(out, name, shard, shards), clips[shard::shards]) for shard in range(index, shards, of)]
     count, number, summary = sum(len(listed) for _, listed in mine), 0, Summary(Path(out))
-    record = partial(_record, recording=recording, classes=classes)
+    record = partial(make_record, recording=recording, classes=classes)
 
-    with _Decoders(record, workers) as decoders:
+    with Decoders(record, workers) as decoders:
         for path, listed in mine:
             made_of, notes = _made_of(listed, recording, classes), {"skipped": {}, "damaged": {}}
             kept = is_done(path, made_of)
@@ -141,8 +141,8 @@ def _listed(clips: Sequence) -> list[ListedClip]:
     return clips
 
 
-def _record(clip: ListedClip, *, recording: Recording, classes: Classes) -> tuple[bytes | None, list[str]]:
-    """The clip's record and what is wrong with it; None and the reason where there is none."""
+def make_record(clip: ListedClip, *, recording: Recording, classes: Classes) -> tuple[bytes | None, list[str]]:
+    """A clip's serialised record and what is not as it should be; None and the reason where it cannot be read."""
     try:
         found, notes = record_clip(clip.path, clip.name, find_all(clip.tags, classes), recording)
         return encode(found), notes
@@ -159,13 +159,13 @@ def _made_of(clips: Sequence[ListedClip], recording: Recording, classes: Classes
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
-class _Decoders:
-    """`work` on clips, here or in processes that a clip may bring down."""
+class Decoders:
+    """`work` on clips, in this process or in several that a clip may bring down; a context manager."""
 
     def __init__(self, work: Callable, workers: int):
         self.work, self.workers, self.pool = work, workers, None
 
-    def __enter__(self) -> _Decoders:
+    def __enter__(self) -> Decoders:
         return self
 
     def __exit__(self, *error) -> None:

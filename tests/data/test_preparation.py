@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from films import film, numbers, truncated, without_frames
 
-from stajax.data import prepare as module
+from stajax.data import preparation as module
 from stajax.data.clip_lists import ListedClip, read_clips
 from stajax.data.fixations import DataError
-from stajax.data.prepare import prepare
+from stajax.data.preparation import prepare
 from stajax.data.recording import Recording, record_clip
 from stajax.data.records import Records
 from stajax.media import OutputError
@@ -155,7 +155,7 @@ def test_two_clips_of_one_name_and_a_folder_that_is_a_file(clips, tmp_path):
 
 
 def test_a_clip_that_kills_its_process_is_skipped(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_record", _record_or_die)
+    monkeypatch.setattr(module, "make_record", _record_or_die)
     summary = prepare([clips[0]._replace(name="killer"), *clips[:2]], CLASSES, tmp_path, workers=2)
     assert list(summary.skipped) == ["killer"] and "the process that decoded it died" in summary.skipped["killer"]
     assert [entry.name for entry in Records(tmp_path).entries] == ["dog/0", "dog/1"]
@@ -167,10 +167,10 @@ def _record_or_die(clip, **settings):
     return _whole_record(clip, **settings)
 
 
-_whole_record = module._record
+_whole_record = module.make_record
 SCRIPT = """
 import sys, time
-from stajax.data import prepare as module
+from stajax.data import preparation as module
 from stajax.data.clip_lists import read_clips
 whole = module.record_clip
 def record(*args):
