@@ -31,6 +31,24 @@ class Cross(NamedTuple):
     alone: bool  # no other clip has the tag: this is long-term company, from the target's own clip
 
 
+class Partners:
+    """Which other clips have a tag in common: `partners[clip]` is their numbers, (m,) int64, ascending.
+
+    tags: of each clip, numbers of classes.
+    """
+
+    def __init__(self, tags: Sequence[Sequence[int]]):
+        self.tags = [tuple(of_clip) for of_clip in tags]
+        self.clips: dict[int, list[int]] = {}
+        for clip, of_clip in enumerate(self.tags):
+            for tag in of_clip:
+                self.clips.setdefault(tag, []).append(clip)
+
+    def __getitem__(self, clip: int) -> np.ndarray:
+        sharing = {other for tag in self.tags[clip] for other in self.clips[tag]} - {clip}
+        return np.array(sorted(sharing), np.int64)
+
+
 def short_company(targets, n: int, source: Source, length: int) -> np.ndarray:
     """The nearest nodes: t-1, t+1, t-2, t+2.. for s and sa; t-3, t+3, t-6, t+6.. for st and sta, frame by frame disjoint.
 
@@ -118,7 +136,7 @@ def cross_company(target: int, n: int, lengths: Sequence[int], partners: Sequenc
         target: a moment of `clip`.
         n: how many nodes.
         lengths: frames of each clip.
-        partners: numbers of the clips to draw from, as `partners_of` gives them.
+        partners: numbers of the clips to draw from, as `Partners` gives them.
         seed: any whole number.
         clip: number of the target's clip.
     """
@@ -132,14 +150,6 @@ def cross_company(target: int, n: int, lengths: Sequence[int], partners: Sequenc
         rank = _hash(seed, clip, target, other, np.arange(lengths[other]))
         moments[clips == other] = _first(rank, int((clips == other).sum()))
     return Cross(clips, moments, False)
-
-
-def partners_of(clip: int, tags: np.ndarray) -> np.ndarray:
-    """Numbers of the other clips that share a tag with `clip`: (m,) int64, from tags (clips, classes) bool or multi-hot."""
-    tags = np.asarray(tags, bool)
-    shared = (tags & tags[clip]).any(axis=1)
-    shared[clip] = False
-    return np.flatnonzero(shared)
 
 
 def node_frames(moments, source: Source, length: int) -> np.ndarray:

@@ -13,7 +13,6 @@ makes, or with none, for the audio switch to learn from.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from typing import Literal
 
 import numpy as np
 
-from stajax.data.heard import HOP, write_heard
+from stajax.data.heard import count_hops, write_heard
+from stajax.data.jpeg import decode_jpeg, encode_jpeg
 from stajax.data.records import Clip, Records, write_records
 from stajax.data.synthetic_picture import COLOURS, SHAPES, grainy, ground, paint
 from stajax.data.synthetic_sound import voice
@@ -37,7 +37,9 @@ _RADIUS = (0.08, 0.11)
 _SWING = (0.05, 0.08)  # how far a path leads from its middle
 _APART = 0.22  # the middles of two paths, at least
 _RATE = (0.7, 1.4)  # swings a second
+
 _SHADE = 12  # levels: deviation of an object's colour from its class's
+_QUALITY = 92  # of the JPEGs
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class SyntheticClip:
         return Clip(
             name=self.name,
             tags=self.classes[:1],
-            frames=[_jpeg(picture) for picture in self._pictures(rng)],
+            frames=[encode_jpeg(picture, _QUALITY) for picture in self._pictures(rng)],
             times=(np.arange(len(self.centres)) / self.config.fps).astype(np.float32),
             fps=self.config.fps,
             sound=self._sound(rng),
@@ -166,7 +168,7 @@ def synthetic_clip(config: SyntheticConfig, seed: int, index: int) -> SyntheticC
         centres=centres,
         radii=radii,
         voiced=not (foreign or silent),
-        heard=np.full(int(config.seconds / HOP) + 1, heard, np.int32),
+        heard=np.full(count_hops((len(centres) - 1) / config.fps), heard, np.int32),
         config=config,
         _seed=(seed, index),
         _swing=swing,
@@ -199,8 +201,7 @@ def sheet(clips: Sequence[SyntheticClip], moments: int = 4) -> np.ndarray:
     pictures, labels = [], []
     for clip in clips:
         for t in np.linspace(0, len(clip.boxes) - 1, moments).astype(int):
-            with Image.open(io.BytesIO(clip.clip.frames[t])) as picture:
-                picture = picture.convert("RGB")
+            picture = Image.fromarray(decode_jpeg(clip.clip.frames[t]))
             ImageDraw.Draw(picture).rectangle(clip.boxes[t, 0].tolist(), outline=(255, 255, 255))
             pictures.append(np.asarray(picture))
             labels.append("" if t else clip.scene)
@@ -243,11 +244,3 @@ def _middles(n: int, rng: np.random.Generator) -> np.ndarray:
                 middles = np.concatenate([middles, candidate[None]])
             if len(middles) == n:
                 return rng.permutation(middles)  # the first ones had more room
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    from PIL import Image
-
-    data = io.BytesIO()
-    Image.fromarray(picture).save(data, format="JPEG", quality=92)
-    return data.getvalue()

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from stajax.data import company
-from stajax.data.company import cross_company, draw_from_bank, draw_from_tag_bank, long_company, node_frames, short_company
+from stajax.data.company import (
+    Partners,
+    cross_company,
+    draw_from_bank,
+    draw_from_tag_bank,
+    long_company,
+    node_frames,
+    short_company,
+)
 
 
 def far(moments, target):
@@ -89,9 +96,9 @@ def test_bank_rows_obey_the_rule_of_the_moments():
 
 
 def test_cross_company_is_of_other_clips_with_the_tag():
-    tags = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    tags = [[0], [0, 1], [1], [2], []]
     lengths = [30, 40, 50, 60, 70]
-    partners = [company.partners_of(clip, tags).tolist() for clip in range(5)]
+    partners = [Partners(tags)[clip].tolist() for clip in range(5)]
     assert partners == [[1], [0, 2], [1], [], []]
     seen = set()
     for target in range(30):
