@@ -12,6 +12,8 @@ import numpy as np
 
 from stajax.data import transforms
 
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -23,6 +25,8 @@ class Augment:
         hue: turns of the colour circle lie within ± this, at most 0.5.
         flip: mirror half of the fragments left to right.
         per_frame: a draw for each frame instead of one for each fragment.
+        linear: all changes of colour in one affine map, with the hue turned about the grey axis; a tenth of the time. Otherwise
+            they come one after the other, each rounded and clipped, with the hue turned in HSV, as in the release.
     """
 
     enlarge: float = 1.0
@@ -32,6 +36,7 @@ class Augment:
     hue: float = 0.0
     flip: bool = False
     per_frame: bool = False
+    linear: bool = True
 
     @classmethod
     def none(cls) -> Augment:
@@ -40,13 +45,13 @@ class Augment:
 
     @classmethod
     def default(cls) -> Augment:
-        """The release's crop (256 of 300 px) and jitter, one draw a fragment."""
+        """The release's crop (256 of 300 px) and amounts of jitter, one draw a fragment."""
         return cls(enlarge=300 / 256, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1)
 
     @classmethod
     def released(cls) -> Augment:
-        """As `default`, but each frame by itself: what the release trains S, S+ and SA+ with."""
-        return replace(cls.default(), per_frame=True)
+        """As the release trains S, S+ and SA+: each frame by itself, through the same transforms."""
+        return replace(cls.default(), per_frame=True, linear=False)
 
     def side(self, size: int) -> int:
         """Pixels of the square view that crops of `size` are taken from."""
@@ -63,9 +68,9 @@ class Crop(NamedTuple):
     mirrored: bool
 
     def of(self, view: np.ndarray) -> np.ndarray:
-        """(side, side, ...) -> (size, size, ...)."""
-        part = view[self.top : self.top + self.size, self.left : self.left + self.size]
-        return part[:, ::-1] if self.mirrored else part
+        """(..., side, side, 3) -> (..., size, size, 3)."""
+        part = view[..., self.top : self.top + self.size, self.left : self.left + self.size, :]
+        return part[..., ::-1, :] if self.mirrored else part
 
 
 def augment(views: np.ndarray, config: Augment, size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Crop]]:
@@ -83,14 +88,12 @@ def augment(views: np.ndarray, config: Augment, size: int, rng: np.random.Genera
     nodes, frames = views.shape[:2]
     augmented, crops = np.empty((nodes, frames, size, size, 3), np.uint8), []
     for node in range(nodes):
-        draws = [_draw(config, size, rng) for _ in range(frames if config.per_frame else 1)]
-        draws *= frames // len(draws)
-        for frame, (crop, jitter) in enumerate(draws):
-            view = crop.of(views[node, frame])
-            for change, amount in jitter:
-                view = change(view, amount)
-            augmented[node, frame] = view
-        crops.append(draws[frames // 2][0])
+        for first in range(frames if config.per_frame else 1):
+            of_draw = slice(first, first + 1) if config.per_frame else slice(None)
+            crop, jitter = _draw(config, size, rng)
+            augmented[node, of_draw] = (_linear if config.linear else _one_by_one)(crop.of(views[node, of_draw]), jitter)
+            if first == (frames // 2 if config.per_frame else 0):
+                crops.append(crop)
     return augmented, crops
 
 
@@ -106,16 +109,52 @@ def crop_map(saliency_map: np.ndarray, crop: Crop, shape: tuple[int, int]) -> np
     return np.array(part)[:, ::-1] if crop.mirrored else np.array(part)
 
 
-def _draw(config: Augment, size: int, rng: np.random.Generator) -> tuple[Crop, list]:
-    """A crop, and the colour changes in a random order, each (function, amount)."""
+def _draw(config: Augment, size: int, rng: np.random.Generator) -> tuple[Crop, list[tuple[str, float]]]:
+    """A crop, and the changes of colour in a random order, each (name, amount)."""
     side = config.side(size)
     left, top = rng.integers(0, side - size + 1, 2).tolist()
     crop = Crop(left, top, size, side, bool(config.flip and rng.random() < 0.5))
-    factors = (
-        (transforms.adjust_brightness, config.brightness, 1),
-        (transforms.adjust_contrast, config.contrast, 1),
-        (transforms.adjust_saturation, config.saturation, 1),
-        (transforms.adjust_hue, config.hue, 0),
-    )
-    amounts = [rng.uniform(middle - reach, middle + reach) for _, reach, middle in factors]
-    return crop, [(factors[i][0], amounts[i]) for i in rng.permutation(4) if factors[i][1]]
+    jitter = []
+    for name in rng.permutation(["brightness", "contrast", "saturation", "hue"]).tolist():
+        reach, middle = getattr(config, name), 0 if name == "hue" else 1
+        amount = rng.uniform(middle - reach, middle + reach)
+        if reach:
+            jitter.append((name, amount))
+    return crop, jitter
+
+
+def _one_by_one(views: np.ndarray, jitter: list[tuple[str, float]]) -> np.ndarray:
+    """(f, h, w, 3) uint8 through the release's transforms."""
+    for name, amount in jitter:
+        change = getattr(transforms, f"adjust_{name}")
+        views = np.stack([change(view, amount) for view in views])
+    return views
+
+
+def _linear(views: np.ndarray, jitter: list[tuple[str, float]]) -> np.ndarray:
+    """(f, h, w, 3) uint8 through one affine map, x -> matrix x + shift, with contrast about their common mean."""
+    from PIL import Image
+
+    if not jitter:
+        return views
+    tall = Image.fromarray(np.ascontiguousarray(views).reshape(-1, *views.shape[2:]))
+    mean = np.array(tall.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)), float)
+    matrix, shift = np.eye(3), np.zeros(3)
+    for name, amount in jitter:
+        change, offset = np.eye(3) * amount, np.zeros(3)
+        if name == "contrast":
+            offset += (1 - amount) * _LUMINANCE @ (matrix @ mean + shift)
+        elif name == "saturation":
+            change = change + (1 - amount) * _LUMINANCE
+        elif name == "hue":
+            change = _turn(amount)
+        matrix, shift = change @ matrix, change @ shift + offset
+    rows = np.column_stack([matrix, shift]).ravel().tolist()
+    return np.asarray(tall.convert("RGB", rows)).reshape(views.shape)
+
+
+def _turn(turns: float) -> np.ndarray:
+    """The rotation of colours (3, 3) about the grey axis by `turns` of a circle; a third takes red to green (Rodrigues)."""
+    cos, sin = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
+    across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    return cos * np.eye(3) + (1 - cos) / 3 + sin * across
