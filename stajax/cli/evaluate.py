@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shlex
 import sys
 from pathlib import Path
 
 from stajax.cli import arguments
 from stajax.cli.progress import Counter, complain
+from stajax.evaluation.baselines.catalogue import BASELINES
 
 EXAMPLES = """\
 examples:
   stajax evaluate --pred out --truth stavis/data --protocol stavis --workers 8 -o scores
   stajax evaluate --pred out --truth stavis/data --protocol stavis --option all=1     # every video once, without folds
+  stajax evaluate --pred out --truth stavis/data --protocol stavis --option other=dataset empty=drop --also auc,auc_judd_chance
   stajax evaluate --pred out --truth osie --protocol osie --baselines
   stajax evaluate --truth ucf --protocol ucf --baselines centre_prior,gbvs     # no prediction: baselines alone
-  stajax evaluate --pred out --truth mine --protocol plain --option sigma=32
+  stajax evaluate --pred out --truth mine --protocol plain --option sigma_degrees=1 screen_cm=52 distance_cm=90
+
+options of protocols (--option K=V, or several after one --option):
+  all          other=video|dataset|n_random|FILE  negatives of s-AUC: what is fixated on all frames of the same video, on all
+                                                  other videos of the data set, on some frames of them, or a map of your own
+               n_random=10 seed=0                 how many frames those are, and their draw
+               empty=zero|drop                    SIM of a frame without fixations: 0, or left out
+               blank=drop|chance                  a map of zeros, of one value or with NaN: left out where a metric has no value
+                                                  for it, or scored at chance
+  diem, plain  sigma=32                           of density maps, in pixels of the frame
+               sigma_degrees=1                    the same in degrees, with pixels_per_degree=35, or with screen_cm=52
+                                                  distance_cm=90, the picture's width and the eye's distance
+  stavis       first_frame=9 all=1                where to begin; every video once, without folds
+  diem         step=30                            every 30th frame
 
 writes results.json, per_frame.csv, per_video.csv and report.html, which opens from disk, into DIR. docs/evaluation.md tells
 the layout of each protocol's folder, docs/benchmarks.md where the six benchmarks come from.
@@ -45,11 +59,20 @@ def add(commands) -> None:
         const=["all"],
         default=[],
         metavar="N,N",
-        help="score these too: chance, centre_prior, spectral_residual, itti, gbvs, human (default: those the data set allows)",
+        help=f"score these too: {', '.join(BASELINES)} (default: those the data set allows)",
+    )
+    parser.add_argument(
+        "--also",
+        type=arguments.names,
+        default=[],
+        metavar="N,N",
+        help="metrics beside the five: auc, auc_judd_chance, auc_borji, kl_divergence, info_gain, or all",
     )
     parser.add_argument("--datasets", type=arguments.names, metavar="N,N", help="which of the protocol's data sets")
     parser.add_argument("--splits", type=arguments.names, metavar="N,N", help="which splits, such as train,test for osie")
-    parser.add_argument("--option", action="append", default=[], metavar="K=N", help="of the protocol, such as sigma=32")
+    parser.add_argument(
+        "--option", action="extend", nargs="+", default=[], metavar="K=V", help="of the protocol, such as sigma=32; see below"
+    )
     parser.add_argument("--average", default="splits", choices=("splits", "once"), help="splits as STAViS, or each video once")
     parser.add_argument("--name", help="the prediction's name in the results (default: its folder's)")
     parser.add_argument("--strict", action="store_true", help="stop at the first map that is missing or broken")
@@ -60,6 +83,7 @@ def add(commands) -> None:
 def _run(given: argparse.Namespace) -> int:
     from stajax.convert.errors import listed
     from stajax.evaluation.evaluate import evaluate, possible_baselines, write
+    from stajax.evaluation.metrics import BESIDE
     from stajax.evaluation.report import example_frames, write_html
     from stajax.media import OutputError
     from stajax.media.atomic import writing
@@ -79,6 +103,7 @@ def _run(given: argparse.Namespace) -> int:
             compat=given.compat,
             workers=given.workers,
             baselines=baselines,
+            also=BESIDE if given.also == ["all"] else given.also,
             progress=lambda progress: counter(progress.done, progress.total, progress.video),
             datasets=given.datasets,
             splits=given.splits,
@@ -102,13 +127,14 @@ def _run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _option(text: str) -> tuple[str, float | int]:
+def _option(text: str) -> tuple[str, float | int | str]:
+    """A whole number, a number or a word; what it may be is the protocol's business."""
     key, _, value = text.partition("=")
+    if not key or not value:
+        raise ValueError(f"--option {text}: give KEY=VALUE, such as sigma=32")
     for kind in (int, float):
         try:
-            number = kind(value)
+            return key, kind(value)
         except ValueError:
             continue
-        if math.isfinite(number):
-            return key, number
-    raise ValueError(f"--option {text}: give KEY=NUMBER, such as sigma=32")
+    return key, value

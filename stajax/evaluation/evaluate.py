@@ -12,11 +12,13 @@ import numpy as np
 
 from stajax.data.fixations import DataError
 from stajax.evaluation import workers as processes
+from stajax.evaluation.baselines import BASELINES
 from stajax.evaluation.compat import COMPAT
+from stajax.evaluation.metrics import BESIDE
 from stajax.evaluation.predictions import Broken, Predictions
 from stajax.evaluation.protocols import open_protocol
-from stajax.evaluation.results import COLUMNS, METRICS, Evaluation, count_notes, rows_of
-from stajax.evaluation.scoring import BASELINES, Scorer, check_baselines
+from stajax.evaluation.results import Evaluation, columns_with, count_notes, rows_of
+from stajax.evaluation.scoring import Scorer, check_names
 from stajax.media.atomic import writing
 
 CHUNK = 32  # frames that a worker scores at a time
@@ -38,6 +40,7 @@ def evaluate(
     compat: str | None = None,
     workers: int = 1,
     baselines: Sequence[str] = (),
+    also: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     datasets: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
@@ -57,25 +60,27 @@ def evaluate(
         compat: conventions of the metrics (`compat.py`); None for those that the protocol is usually scored with.
         workers: processes. 1 works in this one; more are started anew, so a script needs `if __name__ == "__main__":`. The
             scores are the same.
-        baselines: out of `scoring.BASELINES`.
+        baselines: out of `baselines.BASELINES`.
+        also: metrics beside the five, out of `metrics.BESIDE`. The baseline of "info_gain" is the centre prior.
         progress: called with a `Progress` after every few frames.
         datasets, splits: which of the protocol's to score; None for its default.
         name: the prediction's in the results; None for the folder's.
         strict: raise on the first map that is missing or broken, and on a broken truth.
-        options: the protocol's own, such as {"sigma": 32}.
+        options: of the protocol, such as {"sigma": 32, "other": "dataset"}; all are in `protocols.options.OPTIONS`.
 
     Returns:
         An `Evaluation`; models are the prediction's name, if there is one, then `baselines`.
 
     Raises:
-        ValueError: an unknown protocol, baseline, data set or option; nothing to score; a baseline that the protocol has
-            nothing for.
+        ValueError: an unknown protocol, baseline, metric, data set or option; nothing to score; a baseline that the protocol
+            has nothing for.
         DataError: a folder that is missing, empty or not as the protocol or `predictions.py` says; no frame to score; a
             prediction of which no frame has a score; under `strict` see there.
         ImportError: a baseline needs a package that is not installed.
         RuntimeError: a worker process died.
     """
-    check_baselines(baselines)
+    check_names("baseline", baselines, BASELINES)
+    check_names("metric beside the five", also, BESIDE)
     if workers < 1:
         raise ValueError(f"{workers} workers; at least 1 is needed")
     rules = _open(truth, protocol, datasets, splits, options)
@@ -90,13 +95,13 @@ def evaluate(
         raise ValueError(f"the prediction has the name of a baseline, {name}; give it another")
 
     jobs, missing = _jobs(rules, predictions, strict)
-    scorer = Scorer(rules, compat or rules.compat, tuple(baselines), strict)
+    scorer = Scorer(rules, compat or rules.compat, tuple(baselines), tuple(also), strict)
     if missing and strict:
         raise DataError(f"{predictions.root}: no prediction for {len(missing)} videos, the first is {missing[0]}")
     _check_sources(scorer, jobs)
     scores = _run(scorer, jobs, workers, progress)
-    rows = _rows(jobs, scores, models, name if predictions else None)
-    _check_scored(rows, models[0], predictions)
+    rows = _rows(jobs, scores, models, name if predictions else None, scorer.metrics)
+    _check_scored(rows, models[0], predictions, scorer.metrics)
     settings = {
         "pred": None if pred is None else str(Path(pred).resolve()),
         "truth": str(Path(truth).resolve()),
@@ -186,7 +191,7 @@ def _find(predictions, video, part, strict):
 
 def _fitted_to(scorer, jobs):
     """What the settings say about the centre prior."""
-    if "centre_prior" not in scorer.baselines:
+    if not scorer.needs_prior:
         return {}
     parts = sorted({part for video, _ in jobs if (part := scorer.protocol.training_part(video)) is not None})
     return {"centre_prior": parts or "a Gaussian of a quarter of width and height: there is no training split"}
@@ -213,10 +218,10 @@ def _check_source(scorer, name, video):
         scorer.baseline(name, video, video.frames[0], (1, 1))
 
 
-def _check_scored(rows, model, predictions):
+def _check_scored(rows, model, predictions, metrics):
     """Refuses a prediction, or baselines if there is none, without a single score."""
     mine = rows["model"] == model if predictions else slice(None)
-    if np.isnan([rows[metric][mine] for metric in METRICS]).all():
+    if np.isnan([rows[metric][mine] for metric in metrics]).all():
         reason = next(note for note in rows["note"][mine].tolist() if note)
         raise DataError(f"{predictions.root if predictions else 'baselines'}: no frame could be scored; the first: {reason}")
 
@@ -248,8 +253,8 @@ def _run(scorer, jobs, workers, progress):
 
 
 def _priors(scorer, jobs, pool):
-    """job -> (training part, its centre prior or why there is none); {} if that baseline is not asked for."""
-    if "centre_prior" not in scorer.baselines:
+    """job -> (training part, its centre prior or why there is none); {} if nothing needs one."""
+    if not scorer.needs_prior:
         return {}
     parts = {job: scorer.protocol.training_part(video) for job, (video, _) in enumerate(jobs)}
     fitting = {part: pool.submit(processes.fit, part) for part in sorted(set(parts.values()), key=str)}
@@ -257,9 +262,9 @@ def _priors(scorer, jobs, pool):
     return {job: (part, fitted[part]) for job, part in parts.items()}
 
 
-def _rows(jobs, scores, models, name):
+def _rows(jobs, scores, models, name, metrics):
     """The columns of `Evaluation.rows`: by model, video, split, frame. name: the prediction's among the models, or None."""
-    pieces = {column: [] for column in COLUMNS}
+    pieces = {column: [] for column in columns_with(metrics)}
     for model in models:
         for job, (video, maps) in enumerate(jobs):
             for split in video.splits:
@@ -270,7 +275,7 @@ def _rows(jobs, scores, models, name):
                 n = len(video.frames)
                 piece = {"model": [model] * n, "dataset": [video.dataset] * n, "split": [split] * n, "video": [video.name] * n}
                 piece |= {"frame": video.frames, "time": [video.time(frame) for frame in video.frames]}
-                piece |= zip(METRICS, np.concatenate([chunk.values for chunk in chunks]).T, strict=True)
+                piece |= zip(metrics, np.concatenate([chunk.values for chunk in chunks]).T, strict=True)
                 piece["note"] = [note for chunk in chunks for note in chunk.notes]
                 for column, values in rows_of(piece).items():
                     pieces[column].append(values)

@@ -22,6 +22,8 @@ Common to all functions here:
 - ValueError, in one line: an array that is not 2-D, truths of different sizes, an option that there is not.
 """
 
+from functools import cache
+
 import numpy as np
 
 from stajax.evaluation import roc
@@ -30,7 +32,9 @@ from stajax.evaluation.maps import Map, blocks, fixated_pixels
 from stajax.evaluation.missing import why_missing
 
 __all__ = [
+    "BESIDE",
     "COMPAT",
+    "FIVE",
     "auc",
     "auc_borji",
     "auc_judd",
@@ -40,11 +44,15 @@ __all__ = [
     "five",
     "info_gain",
     "kl_divergence",
+    "measure",
     "nss",
     "similarity",
     "stavis_postprocess",
     "why_missing",
 ]
+
+FIVE = ("auc_judd", "similarity", "auc_shuffled", "cc", "nss")  # in the order of the paper's Table 7
+BESIDE = ("auc", "auc_judd_chance", "auc_borji", "kl_divergence", "info_gain")
 
 
 def five(saliency, fixations, density, other, *, compat="mit", nan_policy="raise"):
@@ -60,18 +68,47 @@ def five(saliency, fixations, density, other, *, compat="mit", nan_policy="raise
     Returns:
         {"auc_judd", "similarity", "auc_shuffled", "cc", "nss"}: what the functions of these names return by default.
     """
+    return measure(FIVE, saliency, fixations, density, other, compat=compat, nan_policy=nan_policy)
+
+
+def measure(names, saliency, fixations, density, other, *, baseline=None, compat="mit", nan_policy="raise"):
+    """Any metrics of one map, with the work shared.
+
+    Args:
+        names: out of FIVE and BESIDE.
+        saliency, fixations, density, other, compat, nan_policy: as for `five`.
+        baseline: for "info_gain", see there.
+
+    Returns:
+        name -> float, in the order of `names`: what the functions of these names return by default. "auc_judd_chance" is
+        that of the number of fixated pixels, NaN where "auc_judd" is.
+
+    Raises:
+        ValueError: see the module; a name that there is not; no baseline for "info_gain".
+    """
     how = choices(compat)
     fixated, shape = fixated_pixels(fixations, "fixations")
     truth = _truth(density, shape, nan_policy)
     candidates = _candidates(other, shape)
     saliency = Map(saliency, shape, "saliency", nan_policy, how.postprocess)
-    return {
-        "auc_judd": _judd(saliency, fixated, "expected", how),
-        "similarity": _similarity(saliency, truth, how),
-        "auc_shuffled": _area(saliency, fixated, candidates, how.thresholds, how),
-        "cc": _cc(saliency, truth, how),
-        "nss": _nss(saliency, fixated, how),
+    judd = cache(lambda: _judd(saliency, fixated, "expected", how))
+    functions = {
+        "auc_judd": judd,
+        "similarity": lambda: _similarity(saliency, truth, how),
+        "auc_shuffled": lambda: _area(saliency, fixated, candidates, how.thresholds, how),
+        "cc": lambda: _cc(saliency, truth, how),
+        "nss": lambda: _nss(saliency, fixated, how),
+        "auc": lambda: _auc(saliency, fixated, how),
+        "auc_judd_chance": lambda: np.nan if np.isnan(judd()) else auc_judd_chance(fixated.size),
+        "auc_borji": lambda: _borji(saliency, fixated, slice(None), how.thresholds, how),
+        "kl_divergence": lambda: _kl(saliency, truth, how),
+        "info_gain": lambda: _info_gain(saliency, fixated, Map(baseline, shape, "baseline", nan_policy), how),
     }
+    if unknown := [name for name in names if name not in functions]:
+        raise ValueError(f"no metric {unknown[0]!r}; there are {', '.join(functions)}")
+    if "info_gain" in names and baseline is None:
+        raise ValueError("info_gain needs a baseline, such as a centre prior")
+    return {name: functions[name]() for name in names}
 
 
 def auc_judd(saliency, fixations, *, jitter="exact", seed=0, compat="mit", nan_policy="raise"):
@@ -120,8 +157,7 @@ def auc(saliency, fixations, *, compat="mit", nan_policy="raise"):
     """
     how = choices(compat)
     fixated, shape = fixated_pixels(fixations, "fixations")
-    values = Map(saliency, shape, "saliency", nan_policy, how.postprocess).values
-    return _whole_area(values[fixated], values if how.negatives == "all" else np.delete(values, fixated), how)
+    return _auc(Map(saliency, shape, "saliency", nan_policy, how.postprocess), fixated, how)
 
 
 def auc_shuffled(
@@ -171,12 +207,10 @@ def auc_borji(saliency, fixations, *, thresholds=None, n_splits=None, negatives=
     how = choices(compat)
     fixated, shape = fixated_pixels(fixations, "fixations")
     saliency = Map(saliency, shape, "saliency", nan_policy, how.postprocess)
-    if fixated.size < 2:
-        return np.nan
     if negatives is None and n_splits is not None:
         negatives = np.random.default_rng(seed).integers(saliency.values.size, size=(n_splits, fixated.size))
     negatives = slice(None) if negatives is None else np.ravel(negatives)
-    return _area(saliency, fixated, negatives, thresholds or how.thresholds, how)
+    return _borji(saliency, fixated, negatives, thresholds or how.thresholds, how)
 
 
 def nss(saliency, fixations, *, compat="mit", nan_policy="raise"):
@@ -218,10 +252,7 @@ def kl_divergence(saliency, density, *, compat="mit", nan_policy="raise"):
     Returns:
         float, in nats. An all-zero map stays zero.
     """
-    how = choices(compat)
-    s, g = (_shifted(m) if how.shift else _by_sum(m) for m in _pair(saliency, density, compat, nan_policy))
-    with np.errstate(invalid="ignore"):
-        return float(np.sum(g * np.log(np.abs(how.eps + g / (s + how.eps)))))
+    return _kl(*_pair(saliency, density, compat, nan_policy), choices(compat))
 
 
 def info_gain(saliency, fixations, baseline, *, compat="mit", nan_policy="raise"):
@@ -237,11 +268,7 @@ def info_gain(saliency, fixations, baseline, *, compat="mit", nan_policy="raise"
     how = choices(compat)
     fixated, shape = fixated_pixels(fixations, "fixations")
     saliency = Map(saliency, shape, "saliency", nan_policy, how.postprocess)
-    baseline = Map(baseline, shape, "baseline", nan_policy)
-    if not fixated.size:
-        return np.nan
-    gain, base = (np.log2(how.eps + m.unit(fixated) / m.unit().sum()) for m in (saliency, baseline))
-    return float(np.mean(gain - base))
+    return _info_gain(saliency, fixated, Map(baseline, shape, "baseline", nan_policy), how)
 
 
 def _candidates(other, shape):
@@ -292,6 +319,19 @@ def _similarity(a, b, how):
     return float(common / (b_mean * b.values.size))
 
 
+def _kl(saliency, truth, how):
+    s, g = (_shifted(m) if how.shift else _by_sum(m) for m in (saliency, truth))
+    with np.errstate(invalid="ignore"):
+        return float(np.sum(g * np.log(np.abs(how.eps + g / (s + how.eps)))))
+
+
+def _info_gain(saliency, fixated, baseline, how):
+    if not fixated.size:
+        return np.nan
+    gain, base = (np.log2(how.eps + m.unit(fixated) / m.unit().sum()) for m in (saliency, baseline))
+    return float(np.mean(gain - base))
+
+
 def _by_sum(a):
     return a.values if a.zero else a.values / a.values.sum()
 
@@ -316,6 +356,15 @@ def _judd(saliency, fixated, ties, how):
     if np.isnan(values).all():
         return np.nan
     return roc.trapezoid(*roc.judd_curve(values, values[fixated], span, ties))
+
+
+def _auc(saliency, fixated, how):
+    values = saliency.values
+    return _whole_area(values[fixated], values if how.negatives == "all" else np.delete(values, fixated), how)
+
+
+def _borji(saliency, fixated, negatives, thresholds, how):
+    return np.nan if fixated.size < 2 else _area(saliency, fixated, negatives, thresholds, how)
 
 
 def _area(saliency, fixated, negatives, thresholds, how):

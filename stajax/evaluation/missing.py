@@ -14,8 +14,8 @@ def why_missing(scores, saliency, fixations, density, other):
 
     Returns:
         metric -> "" if it has a value, else the first that applies of "NaN in the map", "NaN in the density", "no
-        fixation", "nothing but fixations", "no other fixation", "constant density", "all-zero map", "constant map";
-        "unknown" if none does.
+        fixation", "a single fixation", "nothing but fixations", "no other fixation", "constant density", "all-zero map",
+        "constant map"; "unknown" if none does.
     """
     missing = [name for name, value in scores.items() if np.isnan(value)]
     return dict.fromkeys(scores, "") | {name: _reason(name, saliency, fixations, density, other) for name in missing}
@@ -30,7 +30,8 @@ def _reason(name, saliency, fixations, density, other):
         "NaN in the map": not np.isfinite(saliency).all(),
         "NaN in the density": against_density and not np.isfinite(density).all(),
         "no fixation": n_fixated == 0 and (flat or not against_density),
-        "nothing but fixations": n_fixated == np.size(fixations) and name in ("auc_judd", "auc"),
+        "a single fixation": n_fixated == 1 and name == "auc_borji",
+        "nothing but fixations": n_fixated == np.size(fixations) and name in ("auc_judd", "auc_judd_chance", "auc"),
         "no other fixation": name == "auc_shuffled" and not np.any(np.asarray(other) > 0),
         "constant density": against_density and flat,
         "all-zero map": not saliency.any(),

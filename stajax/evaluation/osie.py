@@ -44,12 +44,13 @@ class Scores:
         return int(np.isnan(list(self.per_image.values())).any(axis=0).sum())
 
 
-def truth(osie, i, *, seed=0):
+def truth(osie, i, *, n_other=N_OTHER, seed=0):
     """What image i is scored against.
 
     Args:
         osie: `stajax.data.osie.Osie`.
         i: index of the image.
+        n_other: how many other images of the same part the negatives come from; all, if it has no more.
         seed: of the draw of other images.
 
     Returns:
@@ -57,7 +58,7 @@ def truth(osie, i, *, seed=0):
     """
     part = next(part for part in osie_split(len(osie)).values() if i in part)
     part = part[part != i]
-    others = np.random.default_rng([seed, i]).choice(part, min(N_OTHER, len(part)), replace=False)
+    others = np.random.default_rng([seed, i]).choice(part, min(n_other, len(part)), replace=False)
     return (
         fixation_map(osie.fixations(i), OSIE_SHAPE),
         density_map(osie.fixations(i), OSIE_SHAPE, SIGMA),

@@ -12,13 +12,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stajax.evaluation.metrics import BESIDE, FIVE
 from stajax.media.atomic import replacing, writing
 
-METRICS = ("auc_judd", "similarity", "auc_shuffled", "cc", "nss")  # the names of `metrics.five`, in the order of Table 7
-LABELS = {"auc_judd": "AUC-J", "similarity": "SIM", "auc_shuffled": "s-AUC", "cc": "CC", "nss": "NSS"}
+METRICS = FIVE  # what every evaluation has; those of `metrics.BESIDE` are there if they were asked for
+LABELS = {
+    "auc_judd": "AUC-J",
+    "similarity": "SIM",
+    "auc_shuffled": "s-AUC",
+    "cc": "CC",
+    "nss": "NSS",
+    "auc": "AUC",
+    "auc_judd_chance": "AUC-J chance",
+    "auc_borji": "AUC-B",
+    "kl_divergence": "KL",
+    "info_gain": "IG",
+}
 TEXT = ("model", "dataset", "split", "video", "note")
-COLUMNS = ("model", "dataset", "split", "video", "frame", "time", *METRICS, "note")
-VIDEO_COLUMNS = ("model", "dataset", "split", "video", "frames", *METRICS)
+COLUMNS = ("model", "dataset", "split", "video", "frame", "time", *METRICS, "note")  # if nothing more was asked for
 FORMAT = 1  # of results.json; raise it when an older reader would misread the file
 
 
@@ -50,7 +61,7 @@ class Evaluation:
         models: names, the prediction's first, then the baselines'.
         rows: column -> (n,) array, all of the same length, one entry per model, listing of a video, and frame. "model",
             "dataset", "split" ("" where the protocol has none), "video" and "note" hold str; "frame" int64, counted as the
-            data set counts; "time" float64, s, NaN where unknown; the five METRICS float64, NaN where the metric says nothing.
+            data set counts; "time" float64, s, NaN where unknown; the `metrics` float64, NaN where the metric says nothing.
             "note" says why one is missing, "" if none is; what follows a colon is detail. An image is a video of one frame.
         notes: reason -> how many frames of the prediction carry it, each listed frame counted once.
         settings: what was scored and how; survives a trip through JSON. "mean_of_splits": data sets that are averaged within
@@ -65,13 +76,23 @@ class Evaluation:
     settings: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        if set(self.rows) != set(COLUMNS):
+        if set(self.rows) != set(self.columns):
             raise ValueError(f"an evaluation's rows need the columns {', '.join(COLUMNS)}; got {', '.join(self.rows)}")
         if len({len(column) for column in self.rows.values()}) != 1:
             raise ValueError("the columns of an evaluation's rows differ in length")
 
     def __len__(self) -> int:
         return len(self.rows["frame"])
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """METRICS, and those of `metrics.BESIDE` that it has."""
+        return METRICS + tuple(name for name in BESIDE if name in self.rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of `rows`, in the order of the files."""
+        return columns_with(self.metrics)
 
     def select(self, **wanted: str) -> dict[str, np.ndarray]:
         """The rows whose text columns equal what is given: `select(model="centre_prior", video="V1")`."""
@@ -84,14 +105,14 @@ class Evaluation:
         """Means over frames: each metric over the frames that have it, so that the metrics may cover different frames.
 
         Returns:
-            Columns VIDEO_COLUMNS in order of first appearance; a video that is listed in two splits has two entries.
-            "frames": how many have a value in some metric.
+            "model", "dataset", "split", "video", "frames" and the metrics, in order of first appearance; a video that is
+            listed in two splits has two entries. "frames": how many have a value in some metric.
         """
-        first, group = _groups(*(self.rows[name] for name in VIDEO_COLUMNS[:4]))
-        table = {name: self.rows[name][first] for name in VIDEO_COLUMNS[:4]}
-        scored = ~np.all([np.isnan(self.rows[metric]) for metric in METRICS], axis=0)
+        first, group = _groups(*(self.rows[name] for name in COLUMNS[:4]))
+        table = {name: self.rows[name][first] for name in COLUMNS[:4]}
+        scored = ~np.all([np.isnan(self.rows[metric]) for metric in self.metrics], axis=0)
         table["frames"] = np.bincount(group[scored], minlength=len(first))
-        for metric in METRICS:
+        for metric in self.metrics:
             sums, counts = _sums(self.rows[metric], group, len(first))
             table[metric] = np.divide(sums, counts, out=np.full(len(first), np.nan), where=counts > 0)
         return table
@@ -129,7 +150,7 @@ class Evaluation:
                 shape = (stratum.max() + 1, len(names))
                 cell = stratum * len(names) + place
                 intervals, seen = {}, np.zeros(len(names), bool)
-                for metric in METRICS:
+                for metric in self.metrics:
                     sums, counts = (x.reshape(shape) for x in _sums(videos[metric][mine], cell, shape[0] * shape[1]))
                     if average == "once":
                         sums, counts = sums / np.maximum(counts, 1), np.minimum(counts, 1)
@@ -140,10 +161,10 @@ class Evaluation:
 
     def table(self, average: str = "splits") -> str:
         """`per_dataset` as aligned text, a line per data set and model, and below it what was dropped and why."""
-        lines = [["data set", "model", "videos", "frames", *(LABELS[metric] for metric in METRICS)]]
+        lines = [["data set", "model", "videos", "frames", *(LABELS[metric] for metric in self.metrics)]]
         previous = None
         for score in self.per_dataset(average):
-            cells = [_cell(score.scores[metric]) for metric in METRICS]
+            cells = [_cell(score.scores[metric]) for metric in self.metrics]
             shown = "" if score.dataset == previous else score.dataset
             lines.append([shown, score.model, str(score.videos), str(score.frames), *cells])
             previous = score.dataset
@@ -165,8 +186,8 @@ class Evaluation:
     def write_csv(self, folder: Path) -> None:
         """`per_frame.csv` and `per_video.csv` in an existing folder; an empty cell stands for NaN."""
         for name, columns, table in (
-            ("per_frame.csv", COLUMNS, self.rows),
-            ("per_video.csv", VIDEO_COLUMNS, self.per_video()),
+            ("per_frame.csv", self.columns, self.rows),
+            ("per_video.csv", (*COLUMNS[:4], "frames", *self.metrics), self.per_video()),
         ):
             with replacing(Path(folder) / name) as part, writing(part), part.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
@@ -175,7 +196,7 @@ class Evaluation:
 
     def write_json(self, path: Path) -> None:
         """All of it, to be read by `read_json`, and "summary", the means over data sets, for other readers. null is NaN."""
-        rows = {name: _plain(self.rows[name], None) for name in COLUMNS if name not in TEXT}
+        rows = {name: _plain(self.rows[name], None) for name in self.columns if name not in TEXT}
         for name in TEXT:
             values, codes = np.unique(self.rows[name], return_inverse=True)
             rows[name] = {"values": values.tolist(), "codes": codes.tolist()}
@@ -204,7 +225,8 @@ def read_json(path: Path) -> Evaluation:
             content = json.load(file)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
-        rows = {name: np.array(content["rows"][name], float) for name in COLUMNS if name not in TEXT}
+        names = [*COLUMNS, *(name for name in BESIDE if name in content["rows"])]
+        rows = {name: np.array(content["rows"][name], float) for name in names if name not in TEXT}
         rows["frame"] = rows["frame"].astype(np.int64)
         for name in TEXT:
             rows[name] = np.array(content["rows"][name]["values"], str)[np.array(content["rows"][name]["codes"], int)]
@@ -214,10 +236,15 @@ def read_json(path: Path) -> Evaluation:
         raise ValueError(f"{path}: not a readable results.json of stajax evaluate ({error})") from error
 
 
+def columns_with(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The columns of `Evaluation.rows` for these metrics."""
+    return (*COLUMNS[:6], *metrics, "note")
+
+
 def rows_of(columns: dict[str, Sequence]) -> dict[str, np.ndarray]:
     """The columns of `Evaluation.rows` as arrays of their types, from lists."""
     types = dict.fromkeys(TEXT, str) | {"frame": np.int64}
-    return {name: np.array(columns[name], types.get(name, np.float64)) for name in COLUMNS}
+    return {name: np.array(values, types.get(name, np.float64)) for name, values in columns.items()}
 
 
 def count_notes(notes: np.ndarray) -> dict[str, int]:
@@ -261,7 +288,7 @@ def _cell(interval):
 
 
 def _summary(score):
-    scores = {metric: dict(zip(Interval._fields, map(_finite, score.scores[metric]), strict=True)) for metric in METRICS}
+    scores = {metric: dict(zip(Interval._fields, map(_finite, values), strict=True)) for metric, values in score.scores.items()}
     return score._replace(scores=scores)._asdict()
 
 

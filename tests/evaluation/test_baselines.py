@@ -10,7 +10,7 @@ import pytest
 from stajax.data.fixations import density_map
 from stajax.data.osie import osie_split
 from stajax.evaluation import baselines
-from stajax.evaluation.baselines import IMAGE_BASELINES, centre_prior, spectral_residual
+from stajax.evaluation.baselines import BASELINES, centre_prior, spectral_residual
 from stajax.evaluation.osie import score
 
 
@@ -70,30 +70,35 @@ def test_spectral_residual_without_opencv_says_what_to_install(monkeypatch):
 def test_public_names_stay_functions_when_all_modules_are_loaded():
     for module in pkgutil.iter_modules(baselines.__path__):
         importlib.import_module(f"{baselines.__name__}.{module.name}")
-    for name in set(baselines.__all__) - {"IMAGE_BASELINES"}:
+    for name in set(baselines.__all__) - {"BASELINES"}:
         assert callable(getattr(baselines, name)), name
 
 
-@pytest.mark.parametrize("name", ["spectral_residual", "itti", "gbvs", "chance"])
+OF_IMAGES = [name for name, baseline in BASELINES.items() if baseline.needs in ("size", "picture")]
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_baselines_of_images_take_an_image_and_give_a_map(name):
     if name == "spectral_residual":
         pytest.importorskip("cv2", reason="no OpenCV")
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     before = image.copy()
-    saliency = IMAGE_BASELINES[name](image)
+    function = getattr(baselines, name)
+    saliency = function(image)
     assert saliency.shape == (48, 64)
     assert saliency.dtype == np.float32
     assert saliency.min() >= 0
     assert saliency.max() <= 1
-    np.testing.assert_array_equal(saliency, IMAGE_BASELINES[name](image))
+    np.testing.assert_array_equal(saliency, function(image))
     np.testing.assert_array_equal(image, before)
     for bad in (image[..., 0], image.astype(np.float32), image[:0]):
         with pytest.raises(ValueError, match=rf"^{name}: [^\n]+$"):
-            IMAGE_BASELINES[name](bad)
+            function(bad)
 
 
-def test_those_are_all():
-    assert set(IMAGE_BASELINES) == {"spectral_residual", "itti", "gbvs", "chance"}
+def test_every_baseline_is_the_function_of_its_name():
+    assert set(BASELINES) == set(baselines.__all__) - {"BASELINES", "constant"}
+    assert len(OF_IMAGES) == 4
 
 
 def test_standing_on_osie(real_osie):
@@ -112,5 +117,5 @@ def test_standing_on_osie(real_osie):
 def test_gbvs_is_above_itti_and_itti_above_chance_on_osie(real_osie):
     """As published for photographs. As measured on these 20 validation images: NSS -0.009, 1.187, 1.498."""
     some = osie_split()["validation"][::5]
-    nss = {name: score(real_osie, some, IMAGE_BASELINES[name]).mean["nss"] for name in ("chance", "itti", "gbvs")}
+    nss = {name: score(real_osie, some, getattr(baselines, name)).mean["nss"] for name in ("chance", "itti", "gbvs")}
     assert nss == pytest.approx({"chance": -0.009, "itti": 1.187, "gbvs": 1.498}, abs=1e-2)

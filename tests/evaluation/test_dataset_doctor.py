@@ -212,7 +212,7 @@ def test_diem_makes_no_density_and_counts_empty_frames(tmp_path, monkeypatch):
     event[:, 1] = 0
     gaze = np.full((2, 3, 6), 6400, np.int16)
     np.savez(tmp_path / "clip_640x480.npz", gaze_x10_i16=gaze, event=event)
-    monkeypatch.setattr("stajax.evaluation.protocols.base.density_map", None)  # a call would fail
+    monkeypatch.setattr("stajax.evaluation.protocols.others.density_map", None)  # a call would fail
     assert [finding.problem for finding in examine(tmp_path, "diem")] == ["1 of 3 frames have no fixation, the first is 1"]
 
 

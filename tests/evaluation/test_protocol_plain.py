@@ -39,12 +39,18 @@ def test_a_clip_is_scored_on_the_frames_that_were_looked_at(folder):
     assert rules.observers(clip, 0).observers.tolist() == ["anna", "ben"]
 
 
-def test_an_image_has_the_other_images_as_negatives_at_its_own_size(folder):
+def test_an_image_has_the_frames_of_others_as_negatives_at_its_own_size(folder):
     rules = open_protocol("plain", folder)
     photo = next(video for video in rules.videos if video.name == "photo")
     truth = rules.truth(photo, 0, rules.gather(photo))
     np.testing.assert_array_equal(truth.fixations, fixation_map([(4, 5), (9.99, 7.5)], (8, 10)))
-    assert np.argwhere(truth.other).tolist() == [[2, 5]]  # (10, 4) on 20x16
+    elsewhere = [
+        (1.5 * 10 / 12, 2.5),
+        (8.5 * 10 / 12, 6.5),
+        (3.5 * 10 / 12, 3.5),
+        (10.5 / 2, 4.5 / 2),
+    ]  # three frames, all drawn
+    np.testing.assert_array_equal(truth.other, fixation_map(elsewhere, (8, 10)))
     np.testing.assert_array_equal(truth.density, density_map([(4, 5), (9.99, 7.5)], (8, 10), 10 / 40))
     with pytest.raises(DataError, match="no column observer"):
         rules.observers(photo, 0)

@@ -6,7 +6,7 @@ from stajax.lazy import exports
 __getattr__, __dir__, __all__ = exports(
     __name__,
     {
-        "IMAGE_BASELINES": "of_images",
+        "BASELINES": "catalogue",
         "centre_prior": "centre",
         "chance": "random_maps",
         "constant": "random_maps",

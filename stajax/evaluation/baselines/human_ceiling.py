@@ -6,8 +6,8 @@ from stajax.data.fixations import density_map, fixation_map, inside
 from stajax.evaluation.metrics import five
 
 
-def human(fixations, observers, shape, other, *, sigma, protocol="leave-one-out", draws=5, seed=0):
-    """The five metrics of observers as a model of other observers, on one image.
+def human(fixations, observers, shape, other, *, sigma, protocol="leave-one-out", draws=5, seed=0, measure=five):
+    """The metrics of observers as a model of other observers, on one image.
 
     "leave-one-out" scores each observer against a map of all the others; "halves" a random half against the other, and the
     other way round. The map is the others' density, with the same sigma as the truth.
@@ -25,9 +25,10 @@ def human(fixations, observers, shape, other, *, sigma, protocol="leave-one-out"
         protocol: "leave-one-out" or "halves".
         draws: of halves, whose scores are averaged.
         seed: of the draws; int or `numpy.random.Generator`.
+        measure: what scores a map, `metrics.five` or a function like it.
 
     Returns:
-        Metric -> float, as `metrics.five`: the mean over the observers (or halves) scored, NaN ones left out.
+        Metric -> float, as `measure`: the mean over the observers (or halves) scored, NaN ones left out.
 
     Raises:
         ValueError: another number of observers than of fixations, fewer than 2 observers with a fixation on the image, an
@@ -39,7 +40,7 @@ def human(fixations, observers, shape, other, *, sigma, protocol="leave-one-out"
     kept = inside(fixations, shape)
     fixations, observers = fixations[kept], observers[kept]
     scores = [
-        five(
+        measure(
             density_map(fixations[~tested], shape, sigma),
             fixation_map(fixations[tested], shape),
             density_map(fixations[tested], shape, sigma),

@@ -1,7 +1,9 @@
 """Scoring protocols: which frames count, what they are scored against, how scores are averaged. What one is: `base.py`."""
 
-import math
 from importlib import import_module
+
+from stajax.evaluation.protocols.options import POLICIES, check
+from stajax.evaluation.protocols.others import check as check_others
 
 PROTOCOLS = {
     "stavis": ("stavis", "Stavis"),
@@ -11,7 +13,18 @@ PROTOCOLS = {
     "plain": ("plain", "Plain"),
 }
 
-_WHOLE = {"first_frame": 1, "step": 1, "seed": 0, "all": 0}  # options that are whole numbers, and the least they may be
+
+def class_of(name):
+    """The protocol's class. ValueError if there is none of that name."""
+    if name not in PROTOCOLS:
+        raise ValueError(f"no protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+    module, kind = PROTOCOLS[name]
+    return getattr(import_module(f"stajax.evaluation.protocols.{module}"), kind)
+
+
+def options_of(kind):
+    """The names of the options that a protocol's class takes."""
+    return (*(kind.__init__.__kwdefaults__ or {}), *POLICIES)
 
 
 def open_protocol(name, root, datasets=None, splits=None, **options):
@@ -21,22 +34,18 @@ def open_protocol(name, root, datasets=None, splits=None, **options):
         name: "stavis", "diem", "osie", "ucf" or "plain".
         root: the folder; each module says its layout.
         datasets, splits: which of them to score; None for the protocol's default.
-        options: the protocol's own, keyword arguments of its class.
+        options: see `options.OPTIONS`; those of POLICIES, and the keyword arguments of the protocol's class.
 
     Raises:
-        ValueError: an unknown protocol, data set, split or option.
+        ValueError: an unknown protocol, data set, split or option; a value that an option does not take.
         DataError: the folder is not as the protocol needs it.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"no protocol {name!r}; there are {', '.join(PROTOCOLS)}")
-    module, kind = PROTOCOLS[name]
-    kind = getattr(import_module(f"stajax.evaluation.protocols.{module}"), kind)
-    allowed = kind.__init__.__kwdefaults__ or {}
-    if unknown := set(options) - set(allowed):
-        raise ValueError(f"{name}: no option {', '.join(sorted(unknown))}; there are {', '.join(allowed) or 'none'}")
-    for key, value in options.items():
-        if key in _WHOLE and not (isinstance(value, int) and value >= _WHOLE[key]):
-            raise ValueError(f"{name}: {key} is {value}, it must be a whole number of at least {_WHOLE[key]}")
-        if key == "sigma" and not (value is None or (isinstance(value, int | float) and 0 < value < math.inf)):
-            raise ValueError(f"{name}: sigma is {value}, it must be positive")
-    return kind(root, datasets, splits, **options)
+    kind = class_of(name)
+    check(name, options, options_of(kind))
+    policies = {key: options.pop(key) for key in POLICIES if key in options}
+    rules = kind(root, datasets, splits, **options)
+    for key, value in policies.items():
+        setattr(rules, key, value)
+    rules.settings |= {key: getattr(rules, key) for key in POLICIES}
+    check_others(rules)
+    return rules

@@ -6,10 +6,15 @@ small arrays, and reads pictures and maps when they are asked for.
     name          "stavis"
     compat        the conventions of the metrics that it is usually scored with, see `stajax.evaluation.compat`
     empty         what SIM is on a frame without fixations: "zero", as the MATLAB code has it, or "drop"
+    blank         what a map of zeros, of one value or with NaN scores: "drop", what `compat` gives it, NaN being left out; or
+                  "chance", the chance level of each metric
+    others        where the shuffled AUC takes its negatives, see `others.py`
     settings      dict: the choices made, for the report
     videos        tuple of `Video`
     gather(video) -> anything    what all frames of a video share; worked out once per video, in a worker
     truth(video, frame, gathered) -> Truth; `other` is empty if gathered is None, for whoever only looks
+    pool(dataset) -> all `Video`s of a data set, scored or not
+    fixations(video) -> `others.VideoFixations`, where people looked on each frame; asked for by `others.py` alone
     image(video, frame) -> (h, w, 3) uint8 RGB; DataError if the protocol has no pictures
     picture(video, frame) -> path of that picture, for whoever needs only its size; DataError as `image`
     observers(video, frame) -> Observers; DataError if it is not known who looked where
@@ -26,8 +31,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-
-from stajax.data.fixations import density_map, fixation_map
 
 CANVAS = (120, 160)  # (h, w)
 LEAVE_ONE_OUT = {"protocol": "leave-one-out"}
@@ -93,22 +96,6 @@ class Training(NamedTuple):
 def default_sigma(shape):
     """Sigma of a density map where neither pixels nor degrees are given: a fortieth of the width, px."""
     return shape[1] / 40
-
-
-def truth_of_points(points, shape, sigma, other, density=None):
-    """The truth of a frame from its fixations.
-
-    Args:
-        points: (n, 2) x, y in pixels.
-        shape: (h, w).
-        sigma: of the density map, px.
-        other: (h, w) bool, pixels fixated on any frame; those of this one are taken out. None for none.
-        density: (h, w), instead of a map made from the points.
-    """
-    fixations = fixation_map(points, shape)
-    if density is None:
-        density = density_map(points, shape, sigma)
-    return Truth(fixations, density, np.zeros(shape, bool) if other is None else other & ~fixations)
 
 
 def rescaled(points, shape, new):

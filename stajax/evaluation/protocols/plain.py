@@ -1,15 +1,12 @@
 """A plain folder of clips or images with fixations (`stajax.data.plain`).
 
-Where there are no density maps, they are made of the fixations. The shuffled AUC takes its negatives from all frames of the
-same clip, as STAViS has it; for images, of which each has one frame, from 10 others drawn by `seed`, as the MIT benchmark has
-it, scaled to the image's size. A clip's frames without any fixation are not scored.
+Where there are no density maps, they are made of the fixations. Unless `other` says what else, the shuffled AUC takes its
+negatives from all frames of the same clip, as STAViS has it; for an image, which has one frame, from frames of others drawn at
+random, as the MIT benchmark has it. A clip's frames without any fixation are not scored.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from stajax.data.fixations import fixation_map
 from stajax.data.plain import load_plain
 from stajax.evaluation.protocols.base import (
     CANVAS,
@@ -19,11 +16,9 @@ from stajax.evaluation.protocols.base import (
     Video,
     default_sigma,
     on_canvas,
-    rescaled,
-    truth_of_points,
 )
-
-N_OTHER = 10
+from stajax.evaluation.protocols.others import N_RANDOM, Others, gather, truth_of_points, video_fixations
+from stajax.evaluation.protocols.sigma import Sigma
 
 
 class Plain:
@@ -31,23 +26,38 @@ class Plain:
 
     Args:
         root: the folder.
-        sigma: of density maps made of fixations, px; default a fortieth of the frame's width. For degrees multiply with
-            `stajax.data.fixations.pixels_per_degree`.
-        seed: of the other images.
+        sigma, sigma_degrees, pixels_per_degree, screen_cm, distance_cm: of density maps made of fixations, see `sigma.py`;
+            `screen_cm` is the width of the picture as shown.
+        other, n_random, seed: see `others.py`; None: "video" for a clip, "n_random" for an image.
 
     Raises:
         DataError: `load_plain`'s.
-        ValueError: a data set or split is asked for.
+        ValueError: a data set or split is asked for; `Sigma`'s.
     """
 
-    name, compat, empty = "plain", "mit", "drop"
+    name, compat, empty, blank = "plain", "mit", "drop", "drop"
 
-    def __init__(self, root, datasets=None, splits=None, *, sigma=None, seed=0):
+    def __init__(
+        self,
+        root,
+        datasets=None,
+        splits=None,
+        *,
+        sigma=None,
+        sigma_degrees=None,
+        pixels_per_degree=None,
+        screen_cm=None,
+        distance_cm=None,
+        other=None,
+        n_random=N_RANDOM,
+        seed=0,
+    ):
         if datasets or splits:
             raise ValueError("plain: a folder is one data set without splits")
-        self.clips, self.sigma, self.seed = load_plain(root), sigma, seed
-        self.settings = {"sigma": sigma or "width / 40", "seed": seed, "empty": self.empty}
-        self.settings["other"] = f"all frames of the same clip; of an image, {N_OTHER} other images"
+        self.clips = load_plain(root)
+        self.sigma = Sigma(sigma, sigma_degrees, pixels_per_degree, screen_cm, distance_cm)
+        self.others = Others(other, n_random, seed)
+        self.settings = {"sigma": str(self.sigma), "other": str(self.others)}
         self.videos = tuple(self._video(clip) for clip in self.clips.values())
 
     def _video(self, clip):
@@ -56,23 +66,22 @@ class Plain:
         return Video("plain", clip.name, frames, fps=clip.fps, stems=stems)
 
     def _sigma(self, clip):
-        return self.sigma or default_sigma(clip.shape)
+        return self.sigma.pixels(clip.shape)
+
+    def pool(self, dataset):
+        return self.videos
+
+    def fixations(self, video):
+        clip = self.clips[video.name]
+        return video_fixations(clip.shape, clip.frame, clip.points, max(video.frames, default=-1) + 1)
 
     def gather(self, video):
-        """(h, w) bool: the pixels fixated on any frame of the clip, or on other images."""
-        clip = self.clips[video.name]
-        if len(video.frames) > 1:
-            return fixation_map(clip.points, clip.shape)
-        images = [other for other in self.clips.values() if len(other.frames()) == 1 and other is not clip]
-        place = list(self.clips).index(video.name)
-        chosen = np.random.default_rng([self.seed, place]).choice(len(images), min(N_OTHER, len(images)), replace=False)
-        points = [rescaled(images[i].points, images[i].shape, clip.shape) for i in chosen]
-        return fixation_map(np.concatenate([np.zeros((0, 2)), *points]), clip.shape)
+        return gather(self, video)
 
     def truth(self, video, frame, gathered):
         clip = self.clips[video.name]
-        truth = truth_of_points(clip.fixations(frame), clip.shape, self._sigma(clip), gathered, clip.density(frame))
-        return truth if len(video.frames) > 1 or gathered is None else truth._replace(other=gathered)
+        points, density = clip.fixations(frame), clip.density(frame)
+        return truth_of_points(self, video, frame, gathered, points, clip.shape, self._sigma(clip), density)
 
     def image(self, video, frame):
         return self.clips[video.name].image(frame)

@@ -1,49 +1,40 @@
 """The protocol of STAViS, which STANet and most papers since report: six data sets, test lists in three folds.
 
-Truth root: `stajax.data.stavis`. What equals STAViS' evaluation code: which frames are scored, the pixels that the shuffled AUC
-takes its negatives from (all frames of the same video, not of others), SIM = 0 on frames without fixations, and the averages.
-With compat="stavis" so do the metrics, up to the expectations that stand for their random draws.
+Truth root: `stajax.data.stavis`. What equals STAViS' evaluation code by default: which frames are scored, the pixels that the
+shuffled AUC takes its negatives from (all frames of the same video, not of others), SIM = 0 on frames without fixations, and
+the averages. With compat="stavis" so do the metrics, up to the expectations that stand for their random draws.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from stajax.data.fixations import DataError
 from stajax.data.stavis import DATASETS, Files, list_path, read_list
 from stajax.evaluation.protocols.base import CANVAS, Training, Truth, Video, default_sigma, on_canvas
+from stajax.evaluation.protocols.others import N_RANDOM, Others, VideoFixations, gather, negatives
 
 FIRST = 9  # STAViS predicts the middle of 16 frames, and saves it as frame 9 for the first window: 1..8 are never scored
 MEAN_OF_SPLITS = ("DIEM",)
 STRIDE = 25  # a centre prior sees every 25th frame of the training videos: 1 a second
 
 
-class VideoFixations(NamedTuple):
-    """What a video's fixation maps hold, so that a file, slow to unpack, is read once. shape: (h, w); pixels, values: where the
-    maps are > 0, flat, and what is there; start: frame i, counted from 1, owns start[i - 1]..start[i] of them; missing: frames
-    without a file, which own none."""
+@dataclass(frozen=True)
+class FixationMaps(VideoFixations):
+    """What a video's fixation maps hold, so that a file, slow to unpack, is read once. values: what stands at each of `pixels`;
+    missing: frames without a file, which own none."""
 
-    shape: tuple[int, int]
-    start: np.ndarray
-    pixels: np.ndarray
     values: np.ndarray
     missing: frozenset[int]
 
     def map(self, frame):
         """(h, w) as in the file."""
-        mine = slice(self.start[frame - 1], self.start[frame])
         fixations = np.zeros(self.shape, self.values.dtype)
-        fixations.ravel()[self.pixels[mine]] = self.values[mine]
+        fixations.ravel()[self.pixels[self.of(frame)]] = self.values[self.of(frame)]
         return fixations
-
-    def union(self):
-        """(h, w) bool, pixels fixated on any frame."""
-        fixated = np.zeros(self.shape, bool)
-        fixated.ravel()[self.pixels] = True
-        return fixated
 
 
 class Stavis:
@@ -55,15 +46,16 @@ class Stavis:
         splits: folds to score, "1", "2", "3"; default all.
         first_frame: the first frame to score, counted from 1.
         all: 1 scores every video of the training and test lists once, without splits, for a model trained on none of them.
+        other, n_random, seed: see `others.py`. A data set's videos are those of its test lists, under `all` of all its lists.
 
     Raises:
         DataError: no such folder, no test list in it, a list that is broken, or one of two lists that disagree on a video.
         ValueError: an unknown data set or split, or splits together with `all`.
     """
 
-    name, compat, empty = "stavis", "stavis", "zero"
+    name, compat, empty, blank = "stavis", "stavis", "zero", "drop"
 
-    def __init__(self, root, datasets=None, splits=None, *, first_frame=FIRST, all=0):
+    def __init__(self, root, datasets=None, splits=None, *, first_frame=FIRST, all=0, other="video", n_random=N_RANDOM, seed=0):
         self.root = Path(root)
         known = {dataset.name: dataset for dataset in DATASETS}
         if unknown := set(datasets or ()) - set(known):
@@ -74,28 +66,29 @@ class Stavis:
             raise DataError(f"STAViS: {self.root} must hold the folders fold_lists and annotations")
         if all and splits:
             raise ValueError("stavis: all=1 scores every video once; leave the splits out")
-        self.splits, self.all = tuple(splits or "123"), bool(all)
+        self.splits, self.all, self.first_frame = tuple(splits or "123"), bool(all), first_frame
         self.datasets = {name: known[name] for name in known if name in (datasets or known)}
         if not datasets:
             self.datasets = {name: dataset for name, dataset in self.datasets.items() if self._lists(dataset)}
-        self.videos = tuple(video for name in self.datasets for video in self._videos(name, first_frame))
+        self.videos = tuple(video for name in self.datasets for video in self._videos(name, self.splits))
         if not self.videos:
             raise DataError(f"STAViS: {self.root / 'fold_lists'} holds no test list, such as AVAD_list_test_1_fps.txt")
-        self.settings = {"first_frame": first_frame, "other": "all frames of the same video", "empty": self.empty}
+        self.others = Others(other, n_random, seed)
+        self.settings = {"first_frame": first_frame, "other": str(self.others)}
         self.settings["mean_of_splits"] = [name for name in MEAN_OF_SPLITS if name in self.datasets and not all]
 
     def _lists(self, dataset):
         return [path for fold in self.splits if (path := list_path(self.root, dataset, "test", fold)).is_file()]
 
-    def _listings(self, dataset):
-        """(split, list) of all that are to be scored."""
+    def _listings(self, dataset, splits):
+        """(split, list) of those folds."""
         if not self.all:
-            return [(split, list_path(self.root, dataset, "test", split)) for split in self.splits]
-        return [("", list_path(self.root, dataset, part, fold)) for part in ("train", "test") for fold in self.splits]
+            return [(split, list_path(self.root, dataset, "test", split)) for split in splits]
+        return [("", list_path(self.root, dataset, part, fold)) for part in ("train", "test") for fold in splits]
 
-    def _videos(self, name, first_frame):
+    def _videos(self, name, splits):
         dataset, listed = self.datasets[name], {}
-        for split, path in self._listings(dataset):
+        for split, path in self._listings(dataset, splits):
             for entry in read_list(path):
                 entries = listed.setdefault(entry.video, {})
                 if entries.setdefault(split, entry) != entry or len(set(entries.values())) > 1:
@@ -105,7 +98,7 @@ class Stavis:
             yield Video(
                 dataset=name,
                 name=video,
-                frames=range(first_frame, entry.frames + 1),
+                frames=range(self.first_frame, entry.frames + 1),
                 splits=tuple(entries),
                 first=1,
                 fps=entry.fps,
@@ -115,8 +108,16 @@ class Stavis:
     def files(self, video):
         return Files(self.root, self.datasets[video.dataset], video.name)
 
+    def pool(self, dataset):
+        """The videos of all folds whose annotations are there."""
+        there = [fold for fold in "123" if list_path(self.root, self.datasets[dataset], "test", fold).is_file()]
+        return [video for video in self._videos(dataset, there) if self.files(video).annotations.is_dir()]
+
     def gather(self, video):
-        """`VideoFixations` of the video."""
+        return gather(self, video)
+
+    def fixations(self, video):
+        """`FixationMaps` of the video."""
         files, maps, shape = self.files(video), [], None
         frames = range(1, video.frames[-1] + 1)
         missing = frozenset(frame for frame in frames if not files.fixations_path(frame).is_file())
@@ -135,7 +136,7 @@ class Stavis:
             maps.append((pixels, fixations.ravel()[pixels]))
         pixels, values = (np.concatenate(part) for part in zip(*maps, strict=True))
         start = np.cumsum([0] + [len(part) for part, _ in maps])
-        return VideoFixations(shape, start, pixels.astype(np.int32), values, missing)
+        return FixationMaps(shape, 1, start, pixels.astype(np.int32), values, missing)
 
     def truth(self, video, frame, gathered):
         files = self.files(video)
@@ -145,8 +146,9 @@ class Stavis:
         if fixations.shape != density.shape:
             paths = files.fixations_path(frame), files.density_path(frame)
             raise DataError(f"STAViS: {paths[0]} is {_size(fixations)}, {paths[1]} is {_size(density)}; they must agree")
-        other = np.zeros(fixations.shape, bool) if gathered is None else gathered.union() & (fixations != 1)
-        return Truth(fixations, density, other)
+        if gathered is None:
+            return Truth(fixations, density, np.zeros(fixations.shape, bool))
+        return Truth(fixations, density, negatives(self, video, frame, gathered, fixations != 1))
 
     def image(self, video, frame):
         return self.files(video).image(frame)

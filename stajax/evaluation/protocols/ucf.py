@@ -1,7 +1,7 @@
 """UCF Sports with gaze (`stajax.data.ucf`): density maps as they come, fixated pixels.
 
-The shuffled AUC takes its negatives from all frames of the same video, as STAViS has it. Frames count from 0 in the sorted
-order of the maps; a prediction's pictures may have the frames' file names instead.
+The shuffled AUC takes its negatives from all frames of the same video, as STAViS has it, or what `other` says. Frames count
+from 0 in the sorted order of the maps; a prediction's pictures may have the frames' file names instead.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from stajax.data.fixations import DataError, fixation_map
+from stajax.data.fixations import DataError
 from stajax.data.ucf import FIXATIONS, load_ucf
-from stajax.evaluation.protocols.base import CANVAS, Training, Video, default_sigma, on_canvas, truth_of_points
+from stajax.evaluation.protocols.base import CANVAS, Training, Video, default_sigma, on_canvas
+from stajax.evaluation.protocols.others import N_RANDOM, Others, gather, truth_of_points, video_fixations
 
 
 class Ucf:
@@ -19,15 +20,16 @@ class Ucf:
 
     Args:
         root: the folder of a video, or a folder of such folders.
+        other, n_random, seed: see `others.py`.
 
     Raises:
         DataError: no such folder, or `load_ucf`'s.
         ValueError: an unknown data set or split.
     """
 
-    name, compat, empty = "ucf", "mit", "drop"
+    name, compat, empty, blank = "ucf", "mit", "drop", "drop"
 
-    def __init__(self, root, datasets=None, splits=None):
+    def __init__(self, root, datasets=None, splits=None, *, other="video", n_random=N_RANDOM, seed=0):
         if set(datasets or ()) - {"UCF"} or splits:
             raise ValueError("ucf: there is one data set, UCF, and no split")
         root = Path(root)
@@ -35,17 +37,24 @@ class Ucf:
         if not folders:
             raise DataError(f"UCF: neither {root} nor a folder in it holds {FIXATIONS}")
         self.folders = {folder.resolve().name: folder for folder in folders}
-        self.settings = {"other": "all frames of the same video", "empty": self.empty}
+        self.others = Others(other, n_random, seed)
+        self.settings = {"other": str(self.others)}
         self.videos = tuple(_video(name, load_ucf(folder)) for name, folder in self.folders.items())
 
-    def gather(self, video):
-        """The pixels fixated on any frame of the video, (h, w) bool."""
+    def pool(self, dataset):
+        return self.videos
+
+    def fixations(self, video):
         ucf = _ucf(self.folders[video.name])
-        return fixation_map(ucf.points[:, 1:] + 0.5, ucf.shape)
+        return video_fixations(ucf.shape, ucf.points[:, 0], ucf.points[:, 1:] + 0.5, len(ucf.densities))
+
+    def gather(self, video):
+        return gather(self, video)
 
     def truth(self, video, frame, gathered):
         ucf = _ucf(self.folders[video.name])
-        return truth_of_points(ucf.fixations(frame), ucf.shape, None, gathered, ucf.density(frame))
+        points, density = ucf.fixations(frame), ucf.density(frame)
+        return truth_of_points(self, video, frame, gathered, points, ucf.shape, None, density)
 
     def image(self, video, frame):
         return _ucf(self.folders[video.name]).image(frame)

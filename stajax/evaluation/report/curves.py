@@ -9,13 +9,13 @@ from urllib.parse import quote
 import numpy as np
 
 from stajax.evaluation.report.markup import embedded, name_of, predictions, section, text
-from stajax.evaluation.results import LABELS, METRICS, Evaluation
+from stajax.evaluation.results import LABELS, Evaluation
 
 POINTS = 600  # of a curve at most: no screen shows more
 FEWEST = 40  # of a curve, even where the page grows large
 BUDGET = 300_000  # values in all, of 4 bytes each
 
-_CHANCE = {"auc_shuffled": 0.5, "cc": 0, "nss": 0}  # AUC-J's depends on the number of fixations, SIM's on the map
+_CHANCE = {"auc_shuffled": 0.5, "cc": 0, "nss": 0, "auc": 0.5, "auc_borji": 0.5}  # the others' differ from frame to frame
 
 
 class Curves(NamedTuple):
@@ -34,7 +34,7 @@ def curves(evaluation: Evaluation) -> Curves:
     neighbouring frames, so that a page stays small. Values are thousandths, null for NaN.
     """
     series = {key: group for key, group in _series(evaluation).items() if max(map(len, group.values())) > 1}
-    points = int(np.clip(BUDGET // max(1, len(series) * len(evaluation.models) * len(METRICS)), FEWEST, POINTS))
+    points = int(np.clip(BUDGET // max(1, len(series) * len(evaluation.models) * len(_drawn(evaluation))), FEWEST, POINTS))
     several = [len({key[i] for key in series}) > 1 for i in range(2)]  # data sets, splits
     means, videos, links, identifiers = _means(evaluation), [], {}, {}
     for (dataset, split, video), group in series.items():
@@ -42,7 +42,7 @@ def curves(evaluation: Evaluation) -> Curves:
         if content not in identifiers:
             identifiers[content] = "/".join([dataset, video] + [split] * (split != ""))
             label = " · ".join([dataset] * several[0] + [video] + [f"split {split}"] * (several[1] and split != ""))
-            entry = {"name": video, "id": identifiers[content], "label": label} | _drawn(evaluation, group, points)
+            entry = {"name": video, "id": identifiers[content], "label": label} | _lines(evaluation, group, points)
             videos.append(entry | {"means": _thousandths(means[dataset, split, video])})
         links[dataset, split, video] = "#video=" + quote(identifiers[content], safe="", errors="replace")
     longest = max((len(index) for group in series.values() for index in group.values()), default=0)
@@ -67,14 +67,14 @@ def over_time(evaluation: Evaluation, drawn: Curves) -> str:
     content = {
         "models": [name_of(model) for model in evaluation.models],
         "predictions": len(predictions(evaluation)),
-        "metrics": [{"label": LABELS[metric], "chance": _CHANCE.get(metric)} for metric in METRICS],
+        "metrics": [{"label": LABELS[metric], "chance": _CHANCE.get(metric)} for metric in _drawn(evaluation)],
         "videos": drawn.videos,
     }
     body = (
         f"<p>{words}</p><noscript><p>The curves need JavaScript.</p></noscript>"
         f'<p class="controls"><label>Video <select id="video">{options}</select></label><span id="at" role="status"></span></p>'
         '<ul id="legend" class="legend"></ul><div id="charts" class="charts" role="group" tabindex="0" '
-        'aria-label="Curves of the five metrics over time; the arrow keys move along them"></div>'
+        'aria-label="Curves of the metrics over time; the arrow keys move along them"></div>'
         f'<script type="application/json" id="curves">{embedded(content)}</script>'
     )
     return section("time", "Over time", body)
@@ -93,18 +93,23 @@ def _series(evaluation):
 
 
 def _bytes(evaluation, index):
-    return b"".join(evaluation.rows[name][index].tobytes() for name in ("frame", *METRICS))
+    return b"".join(evaluation.rows[name][index].tobytes() for name in ("frame", *_drawn(evaluation)))
 
 
-def _drawn(evaluation, group, points):
+def _drawn(evaluation):
+    """The metrics with a curve."""
+    return [metric for metric in evaluation.metrics if metric != "auc_judd_chance"]
+
+
+def _lines(evaluation, group, points):
     """frames, times (null if unknown) and values [model][metric][point] of one video; models may differ in frames."""
-    rows = evaluation.rows
+    rows, metrics = evaluation.rows, _drawn(evaluation)
     frames = np.unique(np.concatenate([rows["frame"][index] for index in group.values()]))
-    values = np.full((len(evaluation.models), len(METRICS), len(frames)), np.nan)
+    values = np.full((len(evaluation.models), len(metrics), len(frames)), np.nan)
     times = np.full(len(frames), np.nan)
     for model, index in group.items():
         place = np.searchsorted(frames, rows["frame"][index])
-        values[evaluation.models.index(model)][:, place] = [rows[metric][index] for metric in METRICS]
+        values[evaluation.models.index(model)][:, place] = [rows[metric][index] for metric in metrics]
         times[place] = rows["time"][index]
     starts = np.unique(np.linspace(0, len(frames), min(points, len(frames)) + 1).astype(int))[:-1]
     first, time = (_mean_of(array, starts) for array in (frames.astype(float), times))
@@ -125,11 +130,11 @@ def _mean_of(values, starts):
 
 def _means(evaluation) -> Mapping[tuple[str, str, str], np.ndarray]:
     """(data set, split, video) -> (models, metrics), NaN for a model that does not have the video."""
-    videos, means = evaluation.per_video(), {}
+    videos, means, metrics = evaluation.per_video(), {}, _drawn(evaluation)
     for i in range(len(videos["video"])):
         key = videos["dataset"][i], videos["split"][i], videos["video"][i]
-        table = means.setdefault(key, np.full((len(evaluation.models), len(METRICS)), np.nan))
-        table[evaluation.models.index(videos["model"][i])] = [videos[metric][i] for metric in METRICS]
+        table = means.setdefault(key, np.full((len(evaluation.models), len(metrics)), np.nan))
+        table[evaluation.models.index(videos["model"][i])] = [videos[metric][i] for metric in metrics]
     return means
 
 

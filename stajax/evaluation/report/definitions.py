@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from stajax.evaluation.report.markup import heads, predictions, section, table, text
-from stajax.evaluation.results import Evaluation
-from stajax.evaluation.scoring import BASELINES
+from stajax.evaluation.baselines import BASELINES
+from stajax.evaluation.report.markup import heads, name_of, predictions, section, table, text
+from stajax.evaluation.results import LABELS, METRICS, Evaluation
 
 _COMPAT = {
     "stavis": "STAViS’ evaluation: the MIT benchmark’s definitions, after the map is scaled to [0, 1] and blurred (2 px)",
     "mit": "the MIT saliency benchmark’s MATLAB code",
     "pysaliency": "the package pysaliency 0.2.22",
 }
-_BASELINES = {
-    "chance": "a map of random numbers",
-    "centre_prior": "where people looked in the training split, or a Gaussian at the centre where there is none",
-    "spectral_residual": "Hou and Zhang 2007",
-    "itti": "Itti, Koch and Niebur 1998",
-    "gbvs": "Harel, Koch and Perona 2006",
-    "human": "observers held against other observers; a ceiling rather than a rival. Only its NSS and s-AUC compare with a "
-    "model’s: a single observer’s fixations are fewer, which raises AUC-J and lowers CC and SIM",
+_BESIDE = {
+    "auc": "How often a fixated pixel is above another one, ties half (Mann-Whitney). Unlike AUC-J it is not biased where "
+    "fixations are few. Chance is 0.5.",
+    "auc_judd_chance": "What AUC-J gives a random map on the same frames: 0.5 + 1 / (2 (P + 1)) for P fixated pixels.",
+    "auc_borji": "As s-AUC, with all pixels of the frame as negatives. Chance is 0.5.",
+    "kl_divergence": "Kullback-Leibler divergence of the map from the density of fixations, each divided by its sum, in nats; "
+    "lower is better. A frame without fixations is left out.",
+    "info_gain": "What the map tells about the fixations beyond the centre prior, in bits per fixation; above 0 it tells more.",
 }
 _FIXATIONS = (1, 5, 10, 16, 50)
 
@@ -38,15 +38,13 @@ def definitions(evaluation: Evaluation) -> str:
         "CC": "Pearson’s correlation of the map with the density of fixations.",
         "SIM": f"Map and density each scaled to [0, 1], then to the sum 1; the sum of the pixelwise minimum.{_empty(settings)}",
         "Means": f"Frames are averaged to a video, videos to a data set, each with the same weight.{_splits(settings)}",
+        "Blank maps": _blank(settings),
         "Intervals": "Percentiles 2.5 and 97.5 of 2 000 means over videos drawn with replacement; a data set with one video "
         "has none. Two overlapping intervals may still belong to models that differ on nearly every video: see the table of "
         "videos.",
     }
-    terms |= {
-        f"Baseline {name.replace('_', ' ')}": f"{_BASELINES[name][0].upper()}{_BASELINES[name][1:]}."
-        for name in evaluation.models
-        if name in BASELINES
-    }
+    terms |= {LABELS[name]: _BESIDE[name] for name in evaluation.metrics if name not in METRICS}
+    terms |= {f"Baseline {name_of(name)}": f"{BASELINES[name].what}." for name in evaluation.models if name in BASELINES}
     listed = "".join(f"<dt>{text(term)}</dt><dd>{words}</dd>" for term, words in terms.items())
     chance = "".join(f'<td class="num">{0.5 + 1 / (2 * (p + 1)):.3f}</td>' for p in _FIXATIONS)
     chance = f'<tbody><tr><th scope="row">Chance level of AUC-J</th>{chance}</tr></tbody>'
@@ -67,6 +65,13 @@ def _empty(settings):
         "zero": " A frame without fixations counts as 0, as in STAViS’ code, and so lowers the mean.",
         "drop": " A frame without fixations is left out.",
     }.get(settings.get("empty"), "")
+
+
+def _blank(settings):
+    words = "Maps of zeros, of one value or with NaN "
+    if settings.get("blank") == "chance":
+        return words + "count in every mean, with what a map that says nothing would score; how many there were stands above."
+    return words + "are left out of the means of the metrics that have no value for them; how many there were stands above."
 
 
 def _splits(settings):
@@ -94,6 +99,7 @@ def _call(evaluation):
     keywords = {
         "compat": evaluation.compat,
         "baselines": baselines or None,
+        "also": tuple(name for name in evaluation.metrics if name not in METRICS) or None,
         "datasets": settings.get("datasets"),
         "splits": settings.get("splits"),
         "name": next(iter(predictions(evaluation)), None),

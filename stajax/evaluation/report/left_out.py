@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from stajax.evaluation.report.markup import count, heads, name_of, predictions, section, table, text
-from stajax.evaluation.results import LABELS, METRICS, Evaluation, count_notes
+from stajax.evaluation.results import LABELS, Evaluation, count_notes
 
 MANY = 30  # entries of a list before the rest is only counted
 
@@ -18,12 +18,14 @@ _MEANING = {
     "no picture": "the baseline needs the picture; in none of its means",
     "no fixation": "nobody looked at the picture then: no AUC-J, s-AUC, NSS",
     "SIM counted as 0": "SIM is 0 there and stays in the mean, as STAViS’ code has it",
+    "a single fixation": "only one pixel is fixated: no AUC-B",
     "nothing but fixations": "every pixel is fixated: no AUC-J",
     "no other fixation": "nobody looked elsewhere at another time: no s-AUC",
     "constant density": "the truth is the same everywhere: no CC, no SIM unless it is all zero",
     "all-zero map": "the map is zero everywhere; metrics that compare its values have none",
     "constant map": "the map has one value everywhere; metrics that compare its values have none",
     "NaN in the map": "some values of the map are no numbers",
+    "counted at chance": "it stays in every mean, with what a map that says nothing would score",
     "NaN in the density": "some values of the truth are no numbers",
     "fewer than two observers": "one observer cannot be held against others",
 }
@@ -103,10 +105,10 @@ def _coverage(evaluation):
     rows = []
     for model in evaluation.models:
         frames = evaluation.select(model=model)
-        values = [len(frames["frame"]), *(np.count_nonzero(np.isfinite(frames[metric])) for metric in METRICS)]
+        values = [len(frames["frame"]), *(np.count_nonzero(np.isfinite(frames[metric])) for metric in evaluation.metrics)]
         cells = "".join(f'<td class="num">{count(value)}</td>' for value in values)
         rows.append(f'<tr><th scope="row">{text(name_of(model))}</th>{cells}</tr>')
-    head = heads(["Model"], ["Listed", *(LABELS[metric] for metric in METRICS)])
+    head = heads(["Model"], ["Listed", *(LABELS[metric] for metric in evaluation.metrics)])
     caption = "Frames with a value, by metric; one that two splits list counts twice"
     return table("Frames with a value", caption, head, ["<tbody>" + "\n".join(rows) + "</tbody>"])
 

@@ -6,18 +6,10 @@ import html
 import json
 from collections.abc import Iterable, Sequence
 
+from stajax.evaluation.baselines import BASELINES
 from stajax.evaluation.results import Evaluation
-from stajax.evaluation.scoring import BASELINES
 
 NOTHING = "–"  # where a value is NaN
-
-_TITLES = {
-    "centre_prior": "centre prior",
-    "spectral_residual": "spectral residual",
-    "itti": "Itti-Koch",
-    "gbvs": "GBVS",
-    "human": "human ceiling",
-}
 
 
 def text(value: object) -> str:
@@ -37,7 +29,7 @@ def count(value: int) -> str:
 
 def name_of(model: str) -> str:
     """How the page calls a model, not escaped."""
-    return _TITLES.get(model, model)
+    return BASELINES[model].title if model in BASELINES else model
 
 
 def predictions(evaluation: Evaluation) -> list[str]:

@@ -34,6 +34,7 @@ _TERMS = {
     "datasets": "data sets",
     "other": "negatives of s-AUC from",
     "empty": "SIM of a frame without fixations",
+    "blank": "maps that say nothing",
     "mean_of_splits": "averaged by split",
 }
 
@@ -131,7 +132,7 @@ def _facts(evaluation):
         "Written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M} by stajax {version('stajax')}",
     }
     settings = {k: v for k, v in evaluation.settings.items() if k not in _ELSEWHERE and v not in (None, [], {}, "")}
-    settings |= evaluation.settings.get("options") or {}
+    settings = (evaluation.settings.get("options") or {}) | settings  # which say the same in words
     for name, value in settings.items():
         term = _TERMS.get(name, name.replace("_", " "))
         facts[term[0].upper() + term[1:]] = _value(value)

@@ -39,7 +39,7 @@ def _reading(evaluation):
     """How to read the tables, HTML."""
     words = [
         "Means over videos, each weighing the same, with 95 % intervals (bootstrap over videos: what other videos of the same "
-        "kind might have given). The highest value measured here is <b>bold</b>"
+        "kind might have given). The best value measured here is <b>bold</b>"
     ]
     words.append(", the human ceiling aside" if "human" in evaluation.models else "")
     words.append("; none is where the rows cover different numbers of videos or frames. ")
@@ -57,36 +57,39 @@ def _reading(evaluation):
 
 
 def _table(evaluation, dataset, scores, paper, how=""):
-    best = _best(scores)
-    scales = [_scale(scores, paper, i) for i in range(len(METRICS))]
+    best = _best(scores, evaluation.metrics)
+    scales = {metric: _scale(scores, paper, metric) for metric in evaluation.metrics}
     rows = [_measured(evaluation, score, best, scales) for score in scores]
     title = f"Measured here{f', {how}' if how else ''}"
-    bodies = [f"<tbody>{_group(title)}{''.join(rows)}</tbody>"]
+    columns = 3 + len(evaluation.metrics)
+    bodies = [f"<tbody>{_group(title, columns)}{''.join(rows)}</tbody>"]
     if paper:
-        rows = [_printed(row, scales) for row in paper]
-        bodies.append(f'<tbody class="paper">{_group("The paper’s Table 7, not measured here")}{"".join(rows)}</tbody>')
-    head = heads(["Model"], [*(LABELS[metric] for metric in METRICS), "Videos", "Frames"])
+        rows = [_printed(row, scales, columns) for row in paper]
+        title = _group("The paper’s Table 7, not measured here", columns)
+        bodies.append(f'<tbody class="paper">{title}{"".join(rows)}</tbody>')
+    head = heads(["Model"], [*(LABELS[metric] for metric in evaluation.metrics), "Videos", "Frames"])
     return table(f"Scores on {dataset}", f"{text(dataset)}", head, bodies, kind="scores")
 
 
-def _group(title):
-    return f'<tr class="group"><th colspan="{3 + len(METRICS)}" scope="rowgroup">{title}</th></tr>\n'
+def _group(title, columns):
+    return f'<tr class="group"><th colspan="{columns}" scope="rowgroup">{title}</th></tr>\n'
 
 
-def _best(scores):
-    """metric -> the highest mean as shown; the human ceiling counts only if nothing else is there. {} where the rows cover
+def _best(scores, metrics):
+    """metric -> the best mean as shown; the human ceiling counts only if nothing else is there. {} where the rows cover
     different videos or frames, so that their means do not compare."""
     rivals = [score for score in scores if score.model != "human"] or scores
     if len({(score.videos, score.frames) for score in rivals}) > 1:
         return {}
-    means = {metric: [score.scores[metric].mean for score in rivals] for metric in METRICS}
-    return {metric: number(np.nanmax(values)) for metric, values in means.items() if not np.isnan(values).all()}
+    means = {metric: [score.scores[metric].mean for score in rivals] for metric in metrics if metric != "auc_judd_chance"}
+    means = {metric: values for metric, values in means.items() if not np.isnan(values).all()}
+    return {metric: number((np.nanmin if metric == "kl_divergence" else np.nanmax)(values)) for metric, values in means.items()}
 
 
 def _measured(evaluation, score, best, scales):
     ours = score.model in predictions(evaluation)
     cells = []
-    for metric, scale in zip(METRICS, scales, strict=True):
+    for metric, scale in scales.items():
         interval = score.scores[metric]
         shown = number(interval.mean)
         if shown == best.get(metric) and score.model != "human":
@@ -101,17 +104,20 @@ def _measured(evaluation, score, best, scales):
     )
 
 
-def _printed(row: Printed, scales):
-    values = zip(row.values, scales, strict=True)
+def _printed(row: Printed, scales, columns):
+    values = zip(row.values, METRICS, strict=True)
     cells = "".join(
-        f'<td class="num">{number(value)}{_drawing(Interval(value, np.nan, np.nan), scale)}</td>' for value, scale in values
+        f'<td class="num">{number(value)}{_drawing(Interval(value, np.nan, np.nan), scales[metric])}</td>'
+        for value, metric in values
     )
-    return f'<tr><th scope="row">{row.method}<span class="tag">{row.kind}</span></th>{cells}<td></td><td></td></tr>\n'
+    cells += "<td></td>" * (columns - 1 - len(METRICS))
+    return f'<tr><th scope="row">{row.method}<span class="tag">{row.kind}</span></th>{cells}</tr>\n'
 
 
-def _scale(scores, paper, i):
+def _scale(scores, paper, metric):
     """Lowest and highest number of a column, which the drawings span; None without any, or only one."""
-    values = [value for score in scores for value in score.scores[METRICS[i]]] + [row.values[i] for row in paper]
+    values = [value for score in scores for value in score.scores[metric]]
+    values += [row.values[METRICS.index(metric)] for row in paper if metric in METRICS]
     values = [value for value in values if np.isfinite(value)]
     return (min(values), max(values)) if values and min(values) < max(values) else None
 

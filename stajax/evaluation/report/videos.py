@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stajax.evaluation.report.markup import name_of, number, section, table, text
-from stajax.evaluation.results import LABELS, METRICS, Evaluation
+from stajax.evaluation.results import LABELS, Evaluation
 
 
 def per_video(evaluation: Evaluation, links: Mapping[tuple[str, str, str], str]) -> str:
@@ -16,14 +16,14 @@ def per_video(evaluation: Evaluation, links: Mapping[tuple[str, str, str], str])
     """
     videos = evaluation.per_video()
     listed = [name for name in ("dataset", "split") if len(set(videos[name].tolist())) > 1]
-    head = [_head("Video"), *(_head(name, "num") for name in [*(LABELS[metric] for metric in METRICS), "Frames"])]
+    head = [_head("Video"), *(_head(name, "num") for name in [*(LABELS[metric] for metric in evaluation.metrics), "Frames"])]
     head += [_head({"dataset": "Data set", "split": "Split"}[name]) for name in listed] + [_head("Model")]
     rows = []
     for i in range(len(videos["video"])):
         row = {name: values[i] for name, values in videos.items()}
         video, link = text(row["video"]), links.get((row["dataset"], row["split"], row["video"]))
         video = f'<a href="{text(link)}">{video}</a>' if link else video
-        values = [*(number(row[metric]) for metric in METRICS), str(row["frames"])]
+        values = [*(number(row[metric]) for metric in evaluation.metrics), str(row["frames"])]
         cells = "".join(f'<td class="num">{value}</td>' for value in values)
         cells += "".join(f"<td>{text(value)}</td>" for value in [*(row[name] for name in listed), name_of(row["model"])])
         place = evaluation.models.index(row["model"])
