@@ -148,7 +148,7 @@ def audioset_names(classes: Classes, known: Sequence[str]) -> list[tuple[str, ..
 
     def names(name: str) -> tuple[str, ...]:
         tag = next((table[name.lower()] for table in tables if name.lower() in table), Tag(name))
-        wanted = tag.audioset or (tag.name, *aliases[name])
+        wanted = tag.audioset or (tag.name, *tag.aliases, *aliases[name])
         return tuple(dict.fromkeys(parts[key.lower()] for key in wanted if key.lower() in parts))
 
     return [names(name) for name in aliases]

@@ -102,6 +102,7 @@ def test_several_tags_in_one_text():
         ("Bark", (), ("Bark", "Dog", "Bow-wow", "Yip")),  # AVE's own
         ("violin", (), ("Violin, fiddle",)),  # an alias of AVE's
         ("Sneeze", (), ("Sneeze",)),  # an alias of ESC-10's
+        ("Acoustic guitar", (), ("Acoustic guitar", "Guitar")),  # AVE's, with its alias there
         ("gunfire", (), ("Gunshot, gunfire",)),  # a part of AudioSet's
         ("my drone", ("helicopter", "MOSQUITO"), ("Helicopter", "Mosquito")),
         ("zebra", ("stripes",), ()),
