@@ -11,10 +11,9 @@ from commands import bad
 from inference.tiny import clip, swelling, variables, write_model
 
 import stajax
-from stajax.data.tags import AVE_CLASSES
+from stajax.data.tags import AVE_CLASSES, find
 from stajax.encoders.params import WeightsError
 from stajax.inference import class_maps
-from stajax.inference.classification import _index
 from stajax.media import MediaError, cut_windows, probe, read_frames, read_sound, save_png, squash
 from stajax.models import folder
 from stajax.models.fragments import Fragments
@@ -109,7 +108,7 @@ def test_class_maps_against_the_net_by_hand(models, film, encoded, kind):
 
 @pytest.mark.parametrize("tag", ["Bark", "bark", " BARK ", "woof", "Dog", np.int64(4), 4])
 def test_a_class_by_its_name_its_alias_and_its_number_is_the_same_class(models, tag):
-    assert _index(tag, folder.read(models["S"]), 28) == AVE_CLASSES.index("Bark") == 4
+    assert find(tag, folder.read(models["S"]).classes, count=28) == AVE_CLASSES.index("Bark") == 4
 
 
 def test_a_picture_is_a_clip_of_one_frame(models, tmp_path):
@@ -138,7 +137,7 @@ def test_unknown_tags_list_the_classes(models, film):
 def test_a_net_whose_classes_have_no_names_goes_by_number(tmp_path, film):
     structure = Structure(dataclasses.replace(config("S"), nets={"s": ("released.S", ReleasedConfig(channels=10))}))
     folder.write(tmp_path / "own", structure, variables(structure))
-    assert _index(9, folder.read(tmp_path / "own"), 10) == 9
+    assert find(9, folder.read(tmp_path / "own").classes, count=10) == 9
     assert one_line(lambda: class_maps(tmp_path / "own", film, 10)) == "class 10: this model has classes 0..9"
     line = one_line(lambda: class_maps(tmp_path / "own", film, "Bark"))
     assert line == "unknown tag 'Bark'; this model names no classes; give a number in 0..9"
