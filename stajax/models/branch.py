@@ -36,9 +36,9 @@ class BranchConfig:
     """What a branch is made of; the configs of the nets that have one begin with these fields.
 
     source: s, st, sa or sta. stride: the encoder level that is s. deconv_width: channels between the deconvolutions of Eq. 5;
-    the last one always equals s. switch_position: φ outside or inside the gate. audio_fuse: how sa joins s and a; ``sa_fuse`` is
-    Eq. 5, the others are those of Table 3. width: channels of Eq. 15's Cov (sta only). fuse_spatial: the plain s as a third
-    part of Eq. 15. use_temporal, use_sound: False gates that path of sta off for good.
+    the last one always equals s. switch_position: φ outside or inside the gate. audio_fuse: how sa joins s and a; ``sa_fuse``
+    is Eq. 5, the others are those of Table 3. width: channels of Eq. 15's Cov (sta only). fuse_spatial: the plain s as a
+    third part of Eq. 15. use_temporal, use_sound: False gates that path of sta off for good.
     """
 
     source: Source = "sta"

@@ -143,7 +143,8 @@ class STAPlus(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """-> logits (B, nodes, H, W), the target's first, of the nodes in `fragments.frames` (a bank's rows have no S), and aux.
+        """-> logits (B, nodes, H, W), the target's first, of the nodes in `fragments.frames` (a bank's rows have no S), and
+        aux.
 
         aux: `states` h^m (B, K, h, w, width), and those of `Company`.
         """

@@ -70,8 +70,8 @@ def own_span(moves: bool) -> Span:
 
 
 def short_span(moves: bool, company: int) -> Span:
-    """A target and its short-term company (section 4.2): frames t-1 and t+1, or, where motion enters, the fragments around t-3 and
-    t+3, so that three nodes read the target's eight neighbours. More nodes go on outward, before and after in turn.
+    """A target and its short-term company (section 4.2): frames t-1 and t+1, or, where motion enters, the fragments around
+    t-3 and t+3, so that three nodes read the target's eight neighbours. More nodes go on outward, before and after in turn.
     """
     reach, own = (3, (-1, 0, 1)) if moves else (1, (0, 0, 0))
     centres = [0, *(reach * (k // 2 + 1) * (-1 if k % 2 == 0 else 1) for k in range(company))]

@@ -69,8 +69,8 @@ class TemporalConv(nnx.Module):
         return self.conv(triplets)[:, 0]
 
 
-# side of s -> (kernels, strides) that take 1x1 there. 8 and 12 as in the authors' code: 256 and 356 px at stride 32. 11 is VGG-16
-# at 356 px, whose pools drop odd pixels. Those of the C-GCN's nodes, 16 and 32, go on from 8. 2 and 4 are size `tiny`.
+# side of s -> (kernels, strides) that take 1x1 there. 8 and 12 as in the authors' code: 256 and 356 px at stride 32. 11 is
+# VGG-16 at 356 px, whose pools drop odd pixels. Those of the C-GCN's nodes, 16 and 32, go on from 8. 2 and 4 are size `tiny`.
 DECONVOLUTIONS = {
     2: ((2,), (1,)),
     4: ((4,), (1,)),

@@ -41,7 +41,8 @@ def fixation_loss(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Eq. 17: BCE + KL with weights 1:1, of logits (B, H, W) against maps (B, H, W) in [0, 1]; the two terms in aux.
 
-    weight: (B,) of each map, such as its `valid`; the terms are weighted means, 0 where nothing weighs. By default all are equal.
+    weight: (B,) of each map, such as its `valid`; the terms are weighted means, 0 where nothing weighs. By default all are
+    equal.
     """
     if weight is None:
         bce = binary_cross_entropy(logits, target)
