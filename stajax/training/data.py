@@ -29,8 +29,6 @@ class StageData:
 
 def stage_data(config: ConfigDict, structure: Structure, cache: FeatureCache | None = None) -> StageData:
     """Read what a stage learns from. Raises DataError or ConfigError."""
-    if not config.records:
-        raise ConfigError("records: where are the records? give --config.records=FOLDER")
     records, what, own = Records(config.records), STAGES[config.stage], net_config(config)
     classes = getattr(own, "classes", None)
     if classes is not None and classes != len(records.classes):
@@ -60,6 +58,16 @@ def stage_data(config: ConfigDict, structure: Structure, cache: FeatureCache | N
         plain = {"sampling": replace(sampling, augment=Augment.none()), "seed": 0}
         validation = Examples(records, rows["validation"], **{**options, **plain})
     return StageData(training, validation, records.classes)
+
+
+def with_classes(config: ConfigDict) -> ConfigDict:
+    """A copy whose classification net tells apart as many classes as the records have, where it does not say how many."""
+    if not config.records:
+        raise ConfigError("records: where are the records? give --config.records=FOLDER")
+    config = config.copy_and_resolve_references()
+    if config.net.get("classes", None) == 0:
+        config.net.classes = len(Records(config.records).classes)
+    return config
 
 
 def _map_size(structure: Structure) -> tuple[int, int]:

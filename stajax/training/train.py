@@ -29,7 +29,7 @@ from stajax.models.network import Structure
 from stajax.training.card import model_card
 from stajax.training.checkpoint import Checkpoints, git_state
 from stajax.training.config import STAGES, ConfigError
-from stajax.training.data import StageData, label_weights, stage_data
+from stajax.training.data import StageData, label_weights, stage_data, with_classes
 from stajax.training.feature_cache import cached_levels, make_cache
 from stajax.training.log import Log
 from stajax.training.mesh import batch_sharding, make_mesh, put_batch, put_state, replicated, state_sharding
@@ -76,7 +76,7 @@ def train(
     Raises:
         ConfigError, DataError, WeightsError: something to begin with is missing or does not fit. Interrupted, Diverged.
     """
-    workdir, what = Path(workdir), STAGES[config.stage]
+    config, workdir, what = with_classes(config), Path(workdir), STAGES[config.stage]
     first, share = jax.process_index() == 0, {"process": jax.process_index(), "processes": jax.process_count()}
     with ExitStack() as stack:
         # What is trained, on which devices.
