@@ -16,6 +16,7 @@ from stajax.layers.conv import Conv
 from stajax.models.branch import Branch, BranchConfig, Source
 from stajax.models.company import Company, CompanyConfig, Granularity
 from stajax.models.fragments import Fragments, own_span
+from stajax.models.frl import fixation_refine
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class ClassifierConfig(BranchConfig):
     """A net of one source. Source `sta` is CAM_sta of Table 2, a classifier on the fusion of Eq. 15.
 
     classes: that it tells apart. head: 3x3 convolutions with ReLU before the classifier; the paper has none, the release three.
+    refine: the refine layer of Eq. 13 and 14 before the classifier, as in line 12 of Table 1.
     """
 
     source: Source = "s"
     classes: int = 28
     head: int = 0
+    refine: bool = False
 
     @classmethod
     def paper(cls, source: Source = "s", classes: int = 28) -> ClassifierConfig:
@@ -88,11 +91,13 @@ class Classifier(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """-> logits (B, nodes, classes); aux: `class_maps` (B, nodes, h, w, classes), whose mean they are, and those of the branch."""
+        """-> logits (B, nodes, classes); aux: `class_maps` (B, nodes, h, w, classes), whose mean they are, and those of the
+        branch.
+        """
         x, aux = self.branch(features, audio, fragments)
         for conv in self.head:
             x = jax.nn.relu(conv(x))
-        maps = self.classifier(x)
+        maps = self.classifier(fixation_refine(x) if self.config.refine else x)
         maps = maps.reshape(*fragments.frames.shape[:2], *maps.shape[1:])
         return maps.mean((2, 3)), {**aux, "class_maps": maps}
 

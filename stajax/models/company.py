@@ -1,8 +1,8 @@
-"""A target and its company in one graph (section 4, Fig. 5 E-G, Fig. 12 H): branches make the nodes, the C-GCN reasons over them.
+"""A target and its company in one graph (section 4, Fig. 5 E-G, 12 H): branches make nodes, the C-GCN reasons over them.
 
-Company is of one granularity: *short* lies around the target and is read from the frames at hand; *long* (elsewhere in the clip)
-and *cross* (other clips with the same tag) are further fragments where they are at hand too, as in training, or rows of a bank of
-node states that were made before, as over a stream.
+Company is of one granularity: *short* lies around the target and is read from the frames at hand; *long* (elsewhere in the
+clip) and *cross* (other clips with the same tag) are further fragments where they are at hand too, as in training, or rows of
+a bank of node states that were made before, as over a stream.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from stajax.encoders.base import FrameEncoder, SoundEncoder
 from stajax.layers.conv import Conv
 from stajax.models.branch import Branch, BranchConfig
-from stajax.models.cgcn import CGCN
+from stajax.models.cgcn import CGCN, neighbours
 from stajax.models.fragments import Fragments, Span, own_span, short_span
 
 Granularity = Literal["short", "long", "cross"]
@@ -27,9 +28,10 @@ Granularity = Literal["short", "long", "cross"]
 class CompanyConfig(BranchConfig):
     """The branch that makes a node, and the graph.
 
-    width: channels of a node, 28 in the paper. granularity: of the company. company: nodes that keep the target company, the n of
-    Table 5. steps: of reasoning, the m of Table 5; 0 is "without reasoning". threshold, rate, refine: T_d, T_r and whether there is a
-    refine layer (Table 4). rectify: ReLU on h⁰, as in the release; the paper does not say.
+    width: channels of a node, 28 in the paper. granularity: of the company. company: nodes that keep the target company, the
+    n of Table 5. steps: of reasoning, the m of Table 5; 0 is "without reasoning", which concatenates the nodes. threshold,
+    rate, refine: T_d, T_r and whether there is a refine layer (Table 4). rectify: ReLU on h⁰, as in the release; the paper
+    does not say.
     """
 
     stride: int = 8
@@ -60,6 +62,8 @@ class Company(nnx.Module):
         self.project = Conv(self.branch.features, config.width, (1, 1), rngs=rngs) if project else None
         refined = {"threshold": config.threshold, "rate": config.rate, "refine": config.refine}
         self.cgcn = CGCN(config.width, steps=config.steps, **refined, rngs=rngs) if config.steps else None
+        beside = (1 + config.company) * config.width
+        self.join = None if config.steps else Conv(beside, config.width, (1, 1), rngs=rngs)
 
     @property
     def span(self) -> Span:
@@ -83,11 +87,21 @@ class Company(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """h^m of the nodes, (B, K, h, w, width), the target first; rows of features["bank"] that `fragments.company` names come last.
+        """h^m of the nodes, (B, K, h, w, width), the target first; rows of features["bank"] that `fragments.company` names
+        come last.
 
         aux: `nodes`, h⁰ of all K, and those of the branch.
         """
         nodes, aux = self.nodes(features, audio, fragments)
         if fragments.company is not None:
             nodes = jnp.concatenate([nodes, features["bank"][fragments.company]], axis=1)
-        return nodes if self.cgcn is None else self.cgcn(nodes), {**aux, "nodes": nodes}
+        return self._concatenated(nodes) if self.cgcn is None else self.cgcn(nodes), {**aux, "nodes": nodes}
+
+    def _concatenated(self, nodes: jax.Array) -> jax.Array:
+        """Without reasoning (section 6.3.2): each node's channels beside those of all others, back to `width` by a 1x1
+        convolution.
+        """
+        order = np.array([[i, *others] for i, others in enumerate(neighbours(nodes.shape[1]))])
+        beside = jnp.concatenate([nodes[:, place] for place in order.T], axis=-1)
+        joined = self.join(beside.reshape(-1, *beside.shape[2:]))
+        return joined.reshape(*nodes.shape[:-1], -1)

@@ -141,7 +141,14 @@ def class_maps(p, config, level, triplet, vector, phi):
     x = branch(p, config, level, triplet, vector, phi)
     for index in range(config.head):
         x = relu(conv_3x3(p, f"head.{index}", x))
-    return conv_1x1(p, "classifier", x)
+    return conv_1x1(p, "classifier", refined(x) if config.refine else x)
+
+
+def refined(h, threshold=0.8, rate=0.6):
+    """Eq. 13 and 14 of (h, w, C)."""
+    mean = h.mean(2, keepdims=True)
+    mask = np.where(mean.max() * threshold - mean > 0, 1, 0)
+    return (h * (rate * sigmoid(mean) * mask + sigmoid(mean) * (1 - mask)) + h) / 2
 
 
 def switch_logits(p, config, level, triplet, vector):
@@ -177,15 +184,17 @@ def c_gcn(p, name, nodes, *, steps, threshold=0.8, rate=0.6, refine=True):
                     messages += other @ (similarity / similarity.sum(0))  # over the neighbour's positions
             h = h * sigmoid(messages)
             if refine:
-                mean = h.mean(0)
-                mask = np.where(mean.max() * threshold - mean > 0, 1, 0)
-                h = (h * (rate * sigmoid(mean) * mask + sigmoid(mean) * (1 - mask)) + h) / 2
+                h = refined(h.T[None], threshold, rate)[0].T
             states.append(h)
     return np.stack([h.T.reshape(height, width, c) for h in states])
 
 
 def reasoned(p, config, nodes):
-    """h^m of Eq. 11, 12 and 18: the C-GCN of a net with company over h⁰ (K, h, w, width)."""
+    """h^m of Eq. 11, 12 and 18: the C-GCN of a net with company over h⁰ (K, h, w, width). Without steps a concatenation."""
+    if config.steps == 0:
+        count = len(nodes)
+        ordered = [[nodes[i], *(nodes[j] for j in range(count) if j != i)] for i in range(count)]
+        return np.stack([conv_1x1(p, "company.join", joined(*parts)) for parts in ordered])
     chosen = {"steps": config.steps, "threshold": config.threshold, "rate": config.rate, "refine": config.refine}
     return c_gcn(p, "company.cgcn", nodes, **chosen)
 

@@ -21,6 +21,7 @@ FUSES = ("sa_fuse", "addition", "multiplication", "concatenation", "bilinear")
 NETS = {
     "S": (64, "", {"source": "s"}),
     "S with three 3x3 convolutions": (64, "", {"source": "s", "head": 3}),
+    "S with the refine layer": (64, "", {"source": "s", "refine": True}),
     "ST": (64, "v", {"source": "st"}),
     "ST with a 3x3 convolution, stride 16": (128, "v", {"source": "st", "head": 1, "stride": 16}),
     "SA at 384 px, strided deconvolutions": (384, "a", {"source": "sa", "stride": 32}),

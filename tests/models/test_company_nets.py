@@ -154,12 +154,13 @@ def test_reasoning_brings_the_company_to_the_target(net, name):
     assert np.abs(call(other)[0][:, 0] - call(call.fragments)[0][:, 0]).max() > 1e-3
 
 
-def test_without_reasoning_company_changes_nothing(net):
+def test_without_reasoning_the_nodes_are_concatenated(net):
+    """Their equation is held to above; here: no C-GCN, and the company enters."""
     for name in ("S+ without reasoning", "STA+ without reasoning, no sound"):
         call = net(name)
         frames = call.fragments.frames
         other = dataclasses.replace(call.fragments, frames=frames.at[:, 1:].set((frames[:, 1:] + 1) % 9))
-        np.testing.assert_allclose(call(other)[0][:, 0], call(call.fragments)[0][:, 0], atol=1e-6)
+        assert np.abs(call(other)[0][:, 0] - call(call.fragments)[0][:, 0]).max() > 1e-3
         assert call.case.net.company.cgcn is None
 
 
