@@ -140,7 +140,7 @@ class Records(Sequence):
 
     Args:
         paths: a folder of shards, a shard, or several of them.
-        name: the shards' NAME, needed where a folder holds several.
+        name: the shards' NAME, needed where a folder holds several; FOLDER/NAME as the path says it too.
 
     Attributes:
         entries: [Entry], what the lists say of each clip.
@@ -278,7 +278,8 @@ def write_shard(path: Path, clips: Iterable[Clip | bytes], *, made_of: str = "",
                 with writing(path, RuntimeError):
                     writer.write(data)
         finally:
-            writer.close()
+            with writing(path, RuntimeError):
+                writer.close()
         _write_json(_list_path(path), {"made_of": made_of, "clips": entries, "notes": dict(notes or {})})
 
 
@@ -336,9 +337,11 @@ def read_classes(folder: str | os.PathLike) -> dict[str, tuple[str, ...]]:
 
 
 def _shards(folder: Path, name: str | None) -> list[Path]:
-    """The shard itself, or all shards of NAME in a folder."""
+    """The shard itself, or all shards of NAME in a folder, which may be written FOLDER/NAME."""
     if folder.is_file():
         return [folder]
+    if name is None and not folder.exists() and folder.parent.is_dir():
+        folder, name = folder.parent, folder.name
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.array_record*")):
         if match := _SHARD.fullmatch(path.name):

@@ -2,8 +2,10 @@
 
 import json
 import pickle
+import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import fields
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from stajax.data.fixations import DataError
 from stajax.data.records import Clip, Entry, Records, decode, encode, example, features, is_done, shard_path, write_records
-from stajax.media import MediaWarning
+from stajax.media import MediaWarning, OutputError
 
 CLASSES = {"Bark": ("dog",), "Violin, fiddle": ()}
 
@@ -210,6 +212,36 @@ def test_what_is_no_set_of_records_is_one_line(tmp_path, make, name, message):
     with pytest.raises(DataError, match=message) as error:
         Records(tmp_path, name=name)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_several_sets_is_read_by_name(tmp_path):
+    for name in "ab":
+        write_records(tmp_path, [clip(ord(name))], CLASSES, name=name)
+    for records in (Records(tmp_path, name="b"), Records(tmp_path / "b"), Records(shard_path(tmp_path, "b", 0, 1))):
+        assert [entry.name for entry in records.entries] == ["clip/98 é"]
+    with pytest.raises(DataError, match=r"no c-\*\.array_record here; it holds a, b"):
+        Records(tmp_path / "c")
+
+
+@contextmanager
+def no_file_over(size):
+    """A disk that fills up: writing beyond `size` bytes fails. (Python ignores the signal that would kill it.)"""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("size", [1000, 200_000, 327_000])  # of 328 kB
+def test_a_full_disk_is_one_line_and_leaves_no_shard(tmp_path, size):
+    clips = [clip(i, frames=2000) for i in range(4)]
+    with no_file_over(size), pytest.raises(OutputError, match="cannot be written") as error:
+        write_records(tmp_path, clips, CLASSES)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["classes.json"]
+    assert len(write_records(tmp_path, clips, CLASSES)) == 4
 
 
 def test_folders_of_the_same_classes_read_as_one(tmp_path):
