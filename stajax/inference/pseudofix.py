@@ -38,13 +38,15 @@ _CHUNK = 64  # frames fused at once
 class Settings:
     """Choices of the procedure; each row of the paper's Table 1 is one of these.
 
-    fine: the second stage; without it the coarse CAMs count. company: SCAM+ (Eq. 8) where the model has nets with company;
-    without it SCAM (Eq. 2). selective: fused by soft-filtered confidences; without it the average of all CAMs (Eq. 22).
+    sources: names of the nets that take part, such as ("S", "SA+long"); by default all that the model has. fine: the second
+    stage; without it the coarse CAMs count. company: SCAM+ (Eq. 8) where the model has nets with company; without it SCAM
+    (Eq. 2). selective: fused by soft-filtered confidences; without it the average of all CAMs (Eq. 22).
     activation: of the confidences. factor: of the hard threshold of the box. min_side: shortest side of a box, as a part of the
     frame's. steady: frames to each side that boxes are averaged over. smooth: the release's smoothing of finished maps.
     side: height and width of the maps; by default a quarter of the view's.
     """
 
+    sources: tuple[str, ...] = ()
     fine: bool = True
     company: bool = True
     selective: bool = True
@@ -111,13 +113,18 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
     A model of one network has no fine stage, unless it lists a member called ``fine``.
 
     Raises:
-        WeightsError: no such model, or one without classification nets.
+        WeightsError: no such model, or one without classification nets, or without one of `settings.sources`.
     """
     members = {member.path.name: member for member in folder.members(name_or_path)}
     found = {
         name: [net for net, module in member.structure.module.nets.items() if module.predicts == "classes"]
         for name, member in members.items()
     }
+    if settings.sources:
+        known = {net for nets in found.values() for net in nets}
+        if unknown := sorted(set(settings.sources) - known):
+            raise WeightsError(f"{folder.find(name_or_path)}: sources {unknown}; this model has {', '.join(sorted(known))}")
+        found = {name: [net for net in nets if net in settings.sources] for name, nets in found.items()}
     # A member without nets is an audio switch, for all.
     switches = [member for name, member in members.items() if not member.structure.config.nets]
     whole = [member for name, member in members.items() if name != FINE and found[name]]
@@ -133,7 +140,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
     modules = {net: module for member in whole for net, module in member.structure.module.nets.items()}
     has_company = {net for net, module in modules.items() if len(module.span.nodes) + module.bank > 1}
     crossing = [net for net, module in modules.items() if getattr(module.config, "granularity", "") == "cross"]
-    fine = members.get(FINE) if settings.fine else None
+    fine = members[FINE] if settings.fine and found.get(FINE) else None
     return PseudofixModel(
         name=name,
         path=folder.find(name_or_path),
@@ -192,7 +199,7 @@ def pseudo_fixations(
     stream = stream_of(model.whole, source, banks, context=np.array(numbers))
     found = _collect(model.whole.nets, stream_clip(stream, source), lambda frames: report("coarse", frames))
     views |= {"coarse": stream.views_encoded, "bank": stream.bank_views}
-    own = [name for name in found.maps if not _has_company(model.whole, name)]
+    own = [name for name in found.maps if not _has_company(model.whole, name)] or list(found.maps)
     coarse = _fuse(found, own, settings.selective, side)
     frames = len(found.time)
     boxes = np.tile(np.float32([0, 0, 1, 1]), (frames, 1))

@@ -14,14 +14,17 @@ from stajax.training.config import STAGES, change, stage_config
 SCAM = ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine")
 COMPANY = tuple(stage for stage, what in STAGES.items() if what.task == "classification" and what.granularity != "none")
 FIXATION = ("sta", "sta_plus_short", "sta_plus_long")
+PROCEDURE = (*SCAM, *COMPANY, *FIXATION)  # the paper's, in its order
 
 
-def pipeline_config(size: str = "lite", stages: Sequence[str] = tuple(STAGES)) -> ConfigDict:
+def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> ConfigDict:
     """The defaults of a pipeline with these training stages, in their order.
 
-    Fields: `data` (where the clips come from), `tagger` (who labels sounds: "yamnet", or "given" with the records), `stages` (the
-    configuration of each training stage; ``stages.*.optimiser.rate=...`` changes all), `pseudofix` (how CAMs become pseudo-fixations:
-    `inference.pseudofix.Settings`), `fusion` and `nets` of the final model, `cache` (keep features of frozen encoders), `seed`.
+    Fields: `data` (where the clips come from), `tagger` (who labels sounds: "yamnet", or "given" with the records), `switch` (the
+    audio switch is trained and heeded; False leaves it open everywhere), `cache` (keep features of frozen encoders), `stages` (the
+    configuration of each training stage; ``stages.*.optimiser.rate=...`` changes all), `pseudofix` (how CAMs become
+    pseudo-fixations: `inference.pseudofix.Settings`), `nets` (fixation stages of the final model) and their `fusion`, `seed`.
+    Stages that take no part in that (`taking_part`) are not trained.
     """
     settings = {key: 0 if value is None else value for key, value in dataclasses.asdict(Settings()).items()}
     config = ConfigDict(
@@ -41,6 +44,7 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = tuple(STAGES)) -
                 "synthetic": {"clips": 240, "size": 64, "fps": 10.0, "seconds": 3.0, "classes": 4, "objects": 4},
             },
             "tagger": "yamnet",
+            "switch": True,
             "cache": True,
             "stages": {stage: stage_config(stage, size) for stage in stages},
             "pseudofix": settings,
@@ -52,3 +56,21 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = tuple(STAGES)) -
     if size == "tiny":
         change(config, {"data.clips": "synthetic", "tagger": "given"})
     return config
+
+
+def taking_part(config: ConfigDict) -> tuple[str, ...]:
+    """The training stages whose nets the final maps come from, in their order: of classification nets those that
+    `config.pseudofix` fuses, the fixation nets that `config.nets` names, and the audio switch where it is heeded.
+    """
+    sources, fine, company = config.pseudofix.sources, config.pseudofix.fine, config.pseudofix.company
+
+    def takes_part(stage: str) -> bool:
+        what = STAGES[stage]
+        if what.task == "switch":
+            return config.switch
+        if what.task == "fixation":
+            return stage in config.nets
+        chosen = not sources or what.net in sources
+        return chosen and (fine or not what.fine) and (company or what.granularity == "none")
+
+    return tuple(stage for stage in config.stages if takes_part(stage))

@@ -49,6 +49,9 @@ STAGES = {
     "st_plus_cross": Stage("classification", "ST+cross", "st", "cross"),
     "sa_plus_long": Stage("classification", "SA+long", "sa", "long"),
     "sa_plus_cross": Stage("classification", "SA+cross", "sa", "cross"),
+    # CAM_sta of Table 2, one net of all three sources; no part of the procedure.
+    "cam_sta": Stage("classification", "CAM_sta", "sta"),
+    "cam_sta_fine": Stage("classification", "CAM_sta", "sta", fine=True),
     "sta": Stage("fixation", "sta", "sta"),
     "sta_plus_short": Stage("fixation", "short", "sta", "short"),
     "sta_plus_long": Stage("fixation", "long", "sta", "long"),
