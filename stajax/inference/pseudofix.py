@@ -69,7 +69,7 @@ class PseudoFixations(NamedTuple):
     sure: dict[str, np.ndarray]  # source -> (T, tags) bool: the tag was its strict maximum
     cams: dict[str, np.ndarray]  # source -> (T, h, w) float16 in [0, 1], the mean over tags; those of the fine stage in place
     coarse: np.ndarray  # (T, h, w) float16, SCAM of the coarse stage
-    boxes: np.ndarray  # (T, 4) float32 top, left, bottom, right as parts of the frame; all of it without a fine stage
+    boxes: np.ndarray  # (T, 4) float32 top, left, bottom, right as parts of the frame: around what the coarse maps mark
     views: dict[str, int]  # distinct views through the encoders, by stage and for banks
 
 
@@ -110,7 +110,7 @@ class PseudofixModel:
 def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings = Settings()) -> PseudofixModel:
     """The classification nets of a model folder.
 
-    A model of one network has no fine stage, unless it lists a member called ``fine``.
+    The fine stage is its member called ``fine``, and ``fine-2`` and so on where its nets have encoders of their own.
 
     Raises:
         WeightsError: no such model, or one without classification nets, or without one of `settings.sources`.
@@ -127,7 +127,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         found = {name: [net for net in nets if net in settings.sources] for name, nets in found.items()}
     # A member without nets is an audio switch, for all.
     switches = [member for name, member in members.items() if not member.structure.config.nets]
-    whole = [member for name, member in members.items() if name != FINE and found[name]]
+    whole = [member for name, member in members.items() if not _is_fine(name) and found[name]]
     name, _ = folder.name_and_card(name_or_path)
     if not whole:
         raise WeightsError(f"{folder.find(name_or_path)}: no classification nets in this model; it makes no pseudo-fixations")
@@ -146,10 +146,14 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         path=folder.find(name_or_path),
         classes=whole[0].classes,
         whole=engine(whole, lambda net: settings.company or net not in has_company),
-        crops=None if fine is None else engine([fine]),
+        crops=engine(fine) if fine else None,
         crossing=tuple(crossing) if settings.company else (),
         settings=settings,
     )
+
+
+def _is_fine(member: str) -> bool:
+    return member == FINE or member.startswith(f"{FINE}-")
 
 
 def _output(nets: Sequence[str], activation: str) -> Callable:
@@ -201,12 +205,10 @@ def pseudo_fixations(
     views |= {"coarse": stream.views_encoded, "bank": stream.bank_views}
     own = [name for name in found.maps if not _has_company(model.whole, name)] or list(found.maps)
     coarse = _fuse(found, own, settings.selective, side)
-    frames = len(found.time)
-    boxes = np.tile(np.float32([0, 0, 1, 1]), (frames, 1))
+    boxes = _boxes(coarse, settings, side)
     cams = {name: _on_grid(found.maps[name], side) for name in found.maps}
     confidence = dict(found.confidence)
     if model.crops is not None:
-        boxes = _boxes(coarse, settings, side)
         stream = stream_of(model.crops, source, context=np.array(numbers))
         size = max(model.crops.sizes)
 
