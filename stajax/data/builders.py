@@ -23,11 +23,12 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from stajax.data.ave import SPLITS, read_ave
+from stajax.data.clip import decode, example, features
 from stajax.data.clip_lists import ListedClip, check_tags, read_clips, tag_names
 from stajax.data.fixations import DataError
 from stajax.data.preparation import Decoders, make_record
 from stajax.data.recording import DEFAULT, Recording
-from stajax.data.records import CLASSES, decode, example, features
+from stajax.data.shards import CLASSES
 from stajax.data.tags import AVE, Classes, table
 from stajax.media import MediaWarning
 

@@ -19,10 +19,11 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import NamedTuple
 
+from stajax.data.clip import encode
 from stajax.data.clip_lists import ListedClip, check_tags, named
 from stajax.data.fixations import DataError
 from stajax.data.recording import DEFAULT, Recording, record_clip
-from stajax.data.records import encode, is_done, read_list, shard_path, write_classes, write_shard
+from stajax.data.shards import is_done, read_list, shard_path, write_classes, write_shard
 from stajax.data.tags import Classes, find_all
 from stajax.media import MediaError
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stajax.data.clip import Clip
 from stajax.data.jpeg import encode_jpeg
-from stajax.data.records import Clip
 from stajax.media import SAMPLE_RATE, Frame, MediaWarning, VideoInfo, probe, read_frames, stream_sound
 
 

@@ -11,8 +11,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from stajax.data.clip import example, features
 from stajax.data.fixations import DataError
-from stajax.data.records import Clip, Entry, Records, decode, encode, example, features, is_done, shard_path, write_records
+from stajax.data.records import Clip, Entry, Records, decode, encode, write_records
+from stajax.data.shards import is_done, shard_path
 from stajax.media import MediaWarning, OutputError
 
 CLASSES = {"Bark": ("dog",), "Violin, fiddle": ()}
