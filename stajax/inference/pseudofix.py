@@ -140,7 +140,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
     modules = {net: module for member in whole for net, module in member.structure.module.nets.items()}
     has_company = {net for net, module in modules.items() if len(module.span.nodes) + module.bank > 1}
     crossing = [net for net, module in modules.items() if getattr(module.config, "granularity", "") == "cross"]
-    fine = members[FINE] if settings.fine and found.get(FINE) else None
+    fine = [member for name, member in members.items() if _is_fine(name) and found[name] and settings.fine]
     return PseudofixModel(
         name=name,
         path=folder.find(name_or_path),
