@@ -38,9 +38,9 @@ _CHUNK = 64  # frames fused at once
 class Settings:
     """Choices of the procedure; each row of the paper's Table 1 is one of these.
 
-    sources: names of the nets that take part, such as ("S", "SA+long"); by default all that the model has. fine: the second
-    stage; without it the coarse CAMs count. company: SCAM+ (Eq. 8) where the model has nets with company; without it SCAM
-    (Eq. 2). selective: fused by soft-filtered confidences; without it the average of all CAMs (Eq. 22).
+    sources: names of the nets that take part, such as ("S", "SA+long"), those of them that the model has; by default all.
+    fine: the second stage; without it the coarse CAMs count. company: SCAM+ (Eq. 8) where the model has nets with company;
+    without it SCAM (Eq. 2). selective: fused by soft-filtered confidences; without it the average of all CAMs (Eq. 22).
     activation: of the confidences. factor: of the hard threshold of the box. min_side: shortest side of a box, as a part of the
     frame's. steady: frames to each side that boxes are averaged over. smooth: the release's smoothing of finished maps.
     side: height and width of the maps; by default a quarter of the view's.
@@ -113,7 +113,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
     The fine stage is its member called ``fine``, and ``fine-2`` and so on where its nets have encoders of their own.
 
     Raises:
-        WeightsError: no such model, or one without classification nets, or without one of `settings.sources`.
+        WeightsError: no such model, or one without classification nets, or with none of `settings.sources`.
     """
     members = {member.path.name: member for member in folder.members(name_or_path)}
     found = {
@@ -121,16 +121,16 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         for name, member in members.items()
     }
     if settings.sources:
-        known = {net for nets in found.values() for net in nets}
-        if unknown := sorted(set(settings.sources) - known):
-            raise WeightsError(f"{folder.find(name_or_path)}: sources {unknown}; this model has {', '.join(sorted(known))}")
         found = {name: [net for net in nets if net in settings.sources] for name, nets in found.items()}
     # A member without nets is an audio switch, for all.
     switches = [member for name, member in members.items() if not member.structure.config.nets]
     whole = [member for name, member in members.items() if not _is_fine(name) and found[name]]
     name, _ = folder.name_and_card(name_or_path)
     if not whole:
-        raise WeightsError(f"{folder.find(name_or_path)}: no classification nets in this model; it makes no pseudo-fixations")
+        wanted = f" among {', '.join(settings.sources)}" if settings.sources else ""
+        raise WeightsError(
+            f"{folder.find(name_or_path)}: no classification nets in this model{wanted}; it makes no pseudo-fixations"
+        )
 
     def engine(chosen: Sequence[folder.ModelFolder], keep: Callable[[str], bool] = lambda net: True) -> Engine:
         nets = [net for member in chosen for net in found[member.path.name] if keep(net)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from stajax.inference.pseudofix import Settings
-from stajax.training.config import STAGES, change, stage_config
+from stajax.training.config import STAGES, ConfigError, change, stage_config
 
 # Nets whose stages train one source of SCAM, and those with company for SCAM+.
 SCAM = ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine")
@@ -20,11 +20,11 @@ PROCEDURE = (*SCAM, *COMPANY, *FIXATION)  # the paper's, in its order
 def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> ConfigDict:
     """The defaults of a pipeline with these training stages, in their order.
 
-    Fields: `data` (where the clips come from), `tagger` (who labels sounds: "yamnet", or "given" with the records), `switch` (the
-    audio switch is trained and heeded; False leaves it open everywhere), `cache` (keep features of frozen encoders), `stages` (the
-    configuration of each training stage; ``stages.*.optimiser.rate=...`` changes all), `pseudofix` (how CAMs become
-    pseudo-fixations: `inference.pseudofix.Settings`), `nets` (fixation stages of the final model) and their `fusion`, `seed`.
-    Stages that take no part in that (`taking_part`) are not trained.
+    Fields: `data` (where the clips come from), `tagger` (who labels sounds: "yamnet", or "given" with the records), `switch`
+    (the audio switch is trained and heeded; False leaves it open everywhere), `cache` (keep features of frozen encoders),
+    `stages` (the configuration of each training stage; ``stages.*.optimiser.rate=...`` changes all), `pseudofix` (how CAMs
+    become pseudo-fixations: `inference.pseudofix.Settings`), `nets` (fixation stages of the final model) with their `fusion`,
+    `seed`. Stages that take no part in that (`taking_part`) are not trained.
     """
     settings = {key: 0 if value is None else value for key, value in dataclasses.asdict(Settings()).items()}
     config = ConfigDict(
@@ -61,8 +61,14 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
 def taking_part(config: ConfigDict) -> tuple[str, ...]:
     """The training stages whose nets the final maps come from, in their order: of classification nets those that
     `config.pseudofix` fuses, the fixation nets that `config.nets` names, and the audio switch where it is heeded.
+
+    Raises ConfigError for a source or a net that no stage trains.
     """
     sources, fine, company = config.pseudofix.sources, config.pseudofix.fine, config.pseudofix.company
+    named = {STAGES[stage].net for stage in config.stages if STAGES[stage].task == "classification"}
+    for field, unknown in (("pseudofix.sources", set(sources) - named), ("nets", set(config.nets) - set(config.stages))):
+        if unknown:
+            raise ConfigError(f"{field}: no stage trains {', '.join(sorted(unknown))}; there are {', '.join(sorted(named))}")
 
     def takes_part(stage: str) -> bool:
         what = STAGES[stage]
@@ -73,4 +79,4 @@ def taking_part(config: ConfigDict) -> tuple[str, ...]:
         chosen = not sources or what.net in sources
         return chosen and (fine or not what.fine) and (company or what.granularity == "none")
 
-    return tuple(stage for stage in config.stages if takes_part(stage))
+    return tuple(stage for stage in STAGES if stage in config.stages and takes_part(stage))  # a ConfigDict sorts its names
