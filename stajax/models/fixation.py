@@ -52,8 +52,8 @@ class STAPlusConfig(CompanyConfig):
 
     @classmethod
     def paper(cls, granularity: Granularity = "short") -> STAPlusConfig:
-        """For VGG-16 D1, whose one level is at stride 8."""
-        return cls(granularity=granularity)
+        """For VGG-16 D1, whose one level is at stride 8; maps of 356x356 (Eq. 19) from views of any size."""
+        return cls(granularity=granularity, output_size=(356, 356))
 
     @classmethod
     def lite(cls, granularity: Granularity = "short") -> STAPlusConfig:
