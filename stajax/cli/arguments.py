@@ -29,7 +29,7 @@ def names(text: str) -> list[str]:
 
 
 def dotted(argv: list[str]) -> list[str]:
-    """"--config.FIELD=VALUE" as "--change FIELD=VALUE", which argparse can collect."""
+    """ "--config.FIELD=VALUE" as "--change FIELD=VALUE", which argparse can collect."""
     return [part for word in argv for part in (["--change", word[9:]] if word.startswith("--config.") else [word])]
 
 
@@ -37,7 +37,9 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
     """Changes of the configuration, and how several processes find each other."""
     parser.add_argument("--change", dest="changes", action="append", default=[], help=argparse.SUPPRESS)
     group = parser.add_argument_group("several processes (start the same command in each)")
-    group.add_argument("--distributed", action="store_true", help="on Cloud TPU or under Slurm, where JAX finds the others itself")
+    group.add_argument(
+        "--distributed", action="store_true", help="on Cloud TPU or under Slurm, where JAX finds the others itself"
+    )
     group.add_argument("--coordinator", default="", metavar="HOST:PORT", help="of process 0, elsewhere; with the next two")
     group.add_argument("--processes", type=int, default=0, metavar="N", help="how many there are")
     group.add_argument("--process", type=int, default=-1, metavar="I", help="which of them this is, from 0")

@@ -107,14 +107,14 @@ class Model:
         return stream_clip(stream_of(self.engine, source), source)
 
 
-def stream_of(engine: Engine, source: Source, banks: Mapping[str, Bank] | None = None, context: Any = None) -> Stream:
+def stream_of(engine: Engine, source: Source, banks: Mapping[str, Bank] | None = None, **options: Any) -> Stream:
     """A stream for a clip, with banks of the clip itself for the nets that want one and are not in `banks`.
 
-    Warns where the clip cannot be seeked, so that banks grow from what has passed. context: as in `Stream`.
+    Warns where the clip cannot be seeked, so that banks grow from what has passed. options: of `Stream`.
     """
     made = of_clip(engine, source, leave_out=banks or ())
     banks = made.banks | dict(banks or {})
-    stream = Stream(engine, fps=source.fps, sound=source.has_sound, banks=banks, clip=source.name, context=context)
+    stream = Stream(engine, fps=source.fps, sound=source.has_sound, banks=banks, clip=source.name, **options)
     stream.bank_views = made.views
     if stream.banks.growing and source.moves:
         message = f"{source.path}: cannot be seeked; long-term company comes from what has passed"

@@ -78,6 +78,7 @@ class _Found(NamedTuple):
 
     maps: dict[str, np.ndarray]  # (T, tags, h, w), the class's channel
     confidence: dict[str, np.ndarray]  # (T, tags, 2), of the tag and of the strongest other class
+    phi: np.ndarray  # (T,) of the nets that listen, 0 where there are none
     time: np.ndarray
 
 
@@ -133,8 +134,8 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         )
 
     def engine(chosen: Sequence[folder.ModelFolder], keep: Callable[[str], bool] = lambda net: True) -> Engine:
-        nets = [net for member in chosen for net in found[member.path.name] if keep(net)]
-        networks = [(m.structure, m.variables) for m in (*chosen, *switches)]
+        nets = [net for member in chosen for net in found.get(member.path.name, ()) if keep(net)]
+        networks = [(m.structure, m.variables) for m in chosen]
         return Engine(networks, batch=batch, nets=nets, output=_output(nets, settings.activation))
 
     modules = {net: module for member in whole for net, module in member.structure.module.nets.items()}
@@ -145,7 +146,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         name=name,
         path=folder.find(name_or_path),
         classes=whole[0].classes,
-        whole=engine(whole, lambda net: settings.company or net not in has_company),
+        whole=engine([*whole, *switches], lambda net: settings.company or net not in has_company),
         crops=engine(fine) if fine else None,
         crossing=tuple(crossing) if settings.company else (),
         settings=settings,
@@ -167,7 +168,7 @@ def _output(nets: Sequence[str], activation: str) -> Callable:
             is_tag = tags[:, None] == jnp.arange(scores.shape[-1])
             other = jnp.where(is_tag, -jnp.inf, scores[:, None]).max(-1)
             maps = jnp.moveaxis(target_maps(aux[net])[..., tags], -1, 1)
-            return {"maps": maps, "confidence": jnp.stack([scores[:, tags], other], -1)}
+            return {"maps": maps, "confidence": jnp.stack([scores[:, tags], other], -1), "phi": aux[net]["phi"][:, 0]}
 
         return {net: of(net) for net in nets}
 
@@ -209,7 +210,8 @@ def pseudo_fixations(
     cams = {name: _on_grid(found.maps[name], side) for name in found.maps}
     confidence = dict(found.confidence)
     if model.crops is not None:
-        stream = stream_of(model.crops, source, context=np.array(numbers))
+        # The audio switch has looked at whole frames; what it said of them holds for the crops.
+        stream = stream_of(model.crops, source, context=np.array(numbers), phi=lambda number: float(found.phi[number]))
         size = max(model.crops.sizes)
 
         def view(number: int, image: np.ndarray) -> np.ndarray:
@@ -251,7 +253,7 @@ def _collect(nets: Sequence[str], shown: Iterable[Shown], report: Callable[[int]
         report(number)
     found = jax.tree.map(lambda *x: np.stack(x), *parts)
     maps, confidence = ({net: found[net][what] for net in nets} for what in ("maps", "confidence"))
-    return _Found(maps, confidence, np.array(time))
+    return _Found(maps, confidence, np.max([found[net]["phi"] for net in nets], axis=0), np.array(time))
 
 
 def _fuse(found: _Found, nets: Sequence[str], selective: bool, side: int) -> tuple[np.ndarray, np.ndarray]:

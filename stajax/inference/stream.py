@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -38,7 +38,8 @@ class Stream:
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
     until their sound is there. Without it, and where the sound is silent, the audio switch is off. banks, clip: of nets with
     company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed. context: what
-    the engine's `output` is told of this clip, such as its tag.
+    the engine's `output` is told of this clip, such as its tag. phi: of each frame by its number, from an audio
+    switch that was asked before.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -57,10 +58,11 @@ class Stream:
         banks: Mapping[str, Bank] | None = None,
         clip: str = "",
         context: Any = None,
+        phi: Callable[[int], float] = lambda number: 1.0,
     ):
         if not 0 < fps < math.inf:
             raise ValueError(f"{fps} frames per second; it must be positive")
-        self.engine, self.fps, self.context = engine, fps, context
+        self.engine, self.fps, self.context, self.phi = engine, fps, context, phi
         self.hears = sound and engine.listens
         self.sound = SoundBuffer(engine.window)
         self._resampler = MonoResampler(rate)
@@ -166,7 +168,8 @@ class Stream:
         self._times[first : first + count] = times
         if self.hears:
             heard = self._listen([self._grid(time) for time in times])
-            self._sound_row[first : first + count], self._switch[first : first + count] = np.transpose(heard)
+            self._sound_row[first : first + count], loud = np.transpose(heard)
+            self._switch[first : first + count] = loud * [self.phi(self._encoded + k) for k in range(count)]
         self._encoded += count
         self.views_encoded += count
         self._predict(until=self._encoded - engine.ahead)

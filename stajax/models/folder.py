@@ -179,7 +179,7 @@ def write(
     variables = check_fit(variables, structure.shapes, str(path))
     parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
     for part in parts.keys() & shared.keys():
-        if not _equal(parts[part], read_params(_place(path, f"shared:{shared[part]}"))):
+        if not equal(parts[part], read_params(_place(path, f"shared:{shared[part]}"))):
             raise WeightsError(
                 f"{path}: {part}: weights differ from the shipped {shared[part]}; store them: leave {part} out of shared"
             )
@@ -229,7 +229,12 @@ def replace(path: Path, new: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _equal(ours: dict, shipped: dict) -> bool:
+def read_shared(name: str) -> dict:
+    """The weights of an encoder that ships. Raises WeightsError."""
+    return read_params(WEIGHTS / "encoders" / f"{name}.npz")
+
+
+def equal(ours: dict, shipped: dict) -> bool:
     """Whether both hold the same values under the same names, exactly."""
     a, b = flatten(ours), flatten(shipped)
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)

@@ -144,11 +144,12 @@ class Network(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Mapping[str, Fragments]
     ) -> tuple[dict[str, jax.Array], dict[str, dict]]:
-        """The prediction, such as logits (B, nodes, H, W), and aux of every net named in `fragments`."""
+        """The prediction, such as logits (B, nodes, H, W), and aux of every net named in `fragments`, with the φ that it heeded."""
         predictions, aux = {}, {}
         for name, net_fragments in fragments.items():
             own = self._switched(features, audio, net_fragments)
-            predictions[name], aux[name] = self.nets[name](_own(features, name), audio, own)
+            predictions[name], found = self.nets[name](_own(features, name), audio, own)
+            aux[name] = {**found, "phi": own.switch}
         return predictions, aux
 
     def nodes(

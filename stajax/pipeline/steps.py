@@ -1,0 +1,228 @@
+"""The steps of a pipeline: records, SCAM's nets, crops, fine nets, company, pseudo-fixations, fixation nets, their maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from stajax.data import tags
+from stajax.data.clip_lists import read_clips, tag_names
+from stajax.data.preparation import prepare
+from stajax.data.recording import Recording
+from stajax.data.records import Records
+from stajax.data.synthetic import SyntheticAVE, SyntheticConfig, write_synthetic
+from stajax.inference.crops import crop_records
+from stajax.inference.pseudofix import FINE, Settings
+from stajax.inference.pseudofix import load as load_pseudofix
+from stajax.inference.pseudofix_records import pseudofix_records
+from stajax.media.atomic import replacing, writing
+from stajax.pipeline.assemble import assemble
+from stajax.pipeline.config import taking_part
+from stajax.pipeline.predicted import predict_records
+from stajax.pipeline.run import Step
+from stajax.pipeline.synthetic import score
+from stajax.training.config import STAGES, ConfigError
+from stajax.training.tagger import tag_records
+from stajax.training.train import train
+
+Say = Callable[[str], None]
+
+
+def steps_of(config: ConfigDict, workdir: Path, say: Say) -> list[Step]:
+    """All steps of a pipeline, in order. Raises ConfigError for a configuration that makes no sense."""
+    return _Steps(config, workdir, say).all()
+
+
+class _Steps:
+    """Makes steps that know where the others put their results."""
+
+    def __init__(self, config: ConfigDict, workdir: Path, say: Say):
+        self.config, self.workdir, self.say = config, workdir, say
+        self.share = {"process": jax.process_index(), "processes": jax.process_count()}
+        self.synthetic = config.data.clips == "synthetic" and not config.data.records
+        self.records = Path(config.data.records) if config.data.records else workdir / "records"
+        if renamed := [name for name, stage in config.stages.items() if stage.stage != name]:
+            raise ConfigError(f"stages.{renamed[0]}.stage={config.stages[renamed[0]].stage!r}: it must be its own name")
+        if not (config.data.clips or config.data.records):
+            raise ConfigError("data.clips: which clips? give a CSV of path,tag, a folder of TAG/CLIP, or data.records=FOLDER")
+
+    def all(self) -> list[Step]:
+        stages = taking_part(self.config)
+        switch = [name for name in stages if STAGES[name].task == "switch"]
+        fixation = [name for name in stages if STAGES[name].task == "fixation"]
+        classes = [name for name in stages if STAGES[name].task == "classification"]
+        fine = [name for name in classes if STAGES[name].fine]
+        company = [name for name in classes if STAGES[name].granularity != "none"]
+        own = [name for name in classes if name not in fine and name not in company]
+        if not own:
+            raise ConfigError("stages: pseudo-fixations need at least one of s, st, sa")
+        steps = [self._records(), *([self._heard()] if self.config.switch else [])]
+        data = [step.name for step in steps]
+        steps += [self._train(name, data) for name in (*switch, *own)]
+        steps.append(self._model("coarse", {"coarse": own}, switch))
+        if fine:
+            steps += [self._crops(), *(self._train(name, [*data, "crops"], "crops") for name in fine)]
+        steps += [self._train(name, data) for name in company]
+        steps.append(self._model("scam", {"coarse": [*own, *company], FINE: fine}, switch))
+        steps.append(self._pseudofix())
+        steps += [self._train(name, [*data, "pseudofix"], "pseudo") for name in fixation]
+        if fixation:
+            steps += [self._model("model", {"nets": fixation}, switch), self._predict()]
+        if self.synthetic:
+            steps.append(self._score(fixation))
+        return steps
+
+    # Data.
+
+    def _records(self) -> Step:
+        data = self.config.data
+        if data.records:
+            made_of = [entry._asdict() for entry in Records(data.records).entries]
+            return Step("records", (), made_of, lambda place: {"clips": len(made_of)}, "records", f"records in {data.records}")
+        if self.synthetic:
+            return Step("records", (), self._synthetic_settings(), self._write_synthetic, "records", "synthetic clips")
+        listed = read_clips(data.clips)
+        files = [(clip.name, clip.tags, clip.path.stat().st_size if clip.path.is_file() else -1) for clip in listed]
+        kept = {key: data[key] for key in ("fps", "short_side", "seconds", "classes")}
+
+        def run(place: Path) -> Mapping[str, Any]:
+            recording = Recording(fps=data.fps or None, short_side=data.short_side or None, seconds=data.seconds or None)
+            options = {"recording": recording, "shards": data.shards, "workers": max(1, data.workers)}
+            process = (self.share["process"], self.share["processes"])
+            found = prepare(listed, self._classes(listed), place, process=process, report=self._prepared, **options)
+            return {"clips": found.records, "frames": found.frames, "skipped": len(found.skipped)}
+
+        return Step("records", (), [files, kept], run, "records", f"{len(listed)} clips of {data.clips} as records")
+
+    def _classes(self, listed) -> dict[str, tuple[str, ...]]:
+        """Those that the configuration names, else the tags of the clips; with the aliases that stajax knows for them."""
+        names = tags.split(self.config.data.classes) or tag_names(listed)
+        known = {tag.name.lower(): tag for table in (tags.ESC10, tags.CLIPS, tags.AVE) for tag in table}
+        return {name: known[name.lower()].aliases if name.lower() in known else () for name in names}
+
+    def _prepared(self, progress) -> None:
+        if progress.kind == "skipped":
+            self.say(f"   skipped: {progress.message}")
+
+    def _synthetic_settings(self) -> dict:
+        return {**self.config.data.synthetic.to_dict(), "seed": self.config.seed}
+
+    def _clips(self, *, test: bool = False) -> SyntheticAVE:
+        """The training set, or as many other clips to score on."""
+        settings = self._synthetic_settings()
+        count, seed = settings.pop("clips"), settings.pop("seed")
+        return SyntheticAVE(count // 4 if test else count, seed=2 * seed + test, config=SyntheticConfig(**settings))
+
+    def _write_synthetic(self, place: Path) -> Mapping[str, Any]:
+        if self.share["process"] == 0:
+            write_synthetic(place, self._clips(), shards=self.config.data.shards)
+            write_synthetic(place / "test", self._clips(test=True))
+        return {"clips": self.config.data.synthetic.clips}
+
+    def _heard(self) -> Step:
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.config.tagger == "given":
+                return {}
+            every = lambda done, count: done % 50 or self.say(f"   heard {done} of {count} clips")  # noqa: E731
+            found = tag_records(Records(self.records), report=every) if self.share["process"] == 0 else {}
+            return {"hops": sum(map(len, found.values()))}
+
+        if self.config.tagger not in ("yamnet", "given"):
+            raise ConfigError(f"tagger={self.config.tagger!r}: known: yamnet, given")
+        return Step(
+            "heard", ("records",), self.config.tagger, run, "heard", "what the sound tagger hears, for the audio switch"
+        )
+
+    def _crops(self) -> Step:
+        def run(place: Path) -> Mapping[str, Any]:
+            model = load_pseudofix(self.workdir / "coarse", settings=self._settings())
+            size = max(
+                self.config.stages[name].model.size for name, stage in self.config.stages.items() if STAGES[stage.stage].fine
+            )
+            found = crop_records(model, Records(self.records), place, size=size, shards=self.config.data.shards, **self.share)
+            return {"clips": found.clips, "frames": found.frames, "valid": found.valid / max(found.frames, 1)}
+
+        return Step("crops", ("records", "coarse"), self._settings_dict(), run, "crops", "boxes of the coarse stage, cut out")
+
+    # Nets.
+
+    def _train(self, name: str, needs: Sequence[str], records: str = "records") -> Step:
+        stage = self.config.stages[name].copy_and_resolve_references()
+        place = self.records if records == "records" else self.workdir / records
+        with stage.unlocked():
+            stage.records, stage.heard, stage.seed = str(place), str(self.records), self.config.seed
+            stage.switch = stage.switch if self.config.switch else "open"
+            if self.config.cache and {"frames", "sound"} <= set(stage.freeze):
+                stage.cache = str(self.workdir / "cache" / f"{records}-{stage.model.frames}-{stage.model.size}")
+        settings = json.loads(stage.to_json())
+        for key in ("records", "heard", "cache", "workers", "log", "checkpoint"):
+            settings.pop(key)
+
+        def run(place: Path) -> Mapping[str, Any]:
+            result = train(stage, place)
+            return {"step": result.step, **result.metrics}
+
+        return Step(
+            name, tuple(needs), settings, run, f"train/{name}", f"train {STAGES[stage.stage].net} for {stage.steps} steps"
+        )
+
+    def _model(self, name: str, members: Mapping[str, list[str]], switch: list[str]) -> Step:
+        parts = {member: stages for member, stages in members.items() if stages}
+        models = lambda stages: [self.workdir / "train" / stage / "model" for stage in stages]  # noqa: E731
+
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] == 0:
+                paths, phi = {member: models(stages) for member, stages in parts.items()}, next(iter(models(switch)), None)
+                assemble(place, paths, switch=phi, name=name, classes=Records(self.records).classes)
+            return {"nets": sum(len(stages) for stages in parts.values())}
+
+        needs = (*switch, *(stage for stages in parts.values() for stage in stages))
+        return Step(name, needs, parts, run, name, "put the nets into one model")
+
+    # Maps.
+
+    def _settings(self) -> Settings:
+        return Settings(**{key: value or None if key == "side" else value for key, value in self.config.pseudofix.items()})
+
+    def _settings_dict(self) -> dict:
+        return dataclasses.asdict(self._settings())
+
+    def _pseudofix(self) -> Step:
+        def run(place: Path) -> Mapping[str, Any]:
+            model = load_pseudofix(self.workdir / "scam", settings=self._settings())
+            found = pseudofix_records(model, Records(self.records), place, shards=self.config.data.shards, **self.share)
+            return {"clips": found.clips, "frames": found.frames, "valid": found.valid / max(found.frames, 1)}
+
+        return Step("pseudofix", ("records", "scam"), self._settings_dict(), run, "pseudo", "pseudo-fixations of all clips")
+
+    def _predict(self) -> Step:
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] > 0:
+                return {}
+            return predict_records(self.workdir / "model", self._unseen(), place, fusion=self.config.fusion)
+
+        return Step(
+            "predict", ("model",), self.config.fusion, run, "predict", "fixation maps of clips that no net has learned from"
+        )
+
+    def _unseen(self) -> Records:
+        return Records(self.records / "test") if self.synthetic else Records(self.records)
+
+    def _score(self, fixation: list[str]) -> Step:
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] > 0:
+                return {}
+            scores = score(self.workdir, self.records / "test", fixation, self._settings())
+            place.mkdir(parents=True, exist_ok=True)
+            with replacing(place / "hits.json") as part, writing(place):
+                part.write_text(json.dumps(scores, indent=1) + "\n")
+            return scores
+
+        needs = ("scam", *fixation, *(["model"] if fixation else []))
+        return Step("score", needs, self._settings_dict(), run, "score", "how often a map's peak lies in the sounding object")

@@ -1,0 +1,91 @@
+"""Does the chain find what sounds? On synthetic clips the place of the sounding object is known; a hit is a peak inside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stajax.data.jpeg import decode_jpeg
+from stajax.data.records import Clip, Records
+from stajax.data.synthetic import TRUTH
+from stajax.inference.predict import load, stream_clip, stream_of
+from stajax.inference.pseudofix import Settings, pseudo_fixations
+from stajax.inference.pseudofix import load as load_pseudofix
+from stajax.inference.source import RecordSource
+
+Maps = Callable[[Clip], tuple[np.ndarray, np.ndarray]]  # maps (T, h, w), valid (T,)
+
+
+def score(workdir: Path, test: Path, fixation: Sequence[str], settings: Settings) -> dict[str, float]:
+    """Share of the frames of test clips whose map has its peak in the sounding object; a frame without a valid map is no hit.
+
+    Rows: a centre prior; pseudo-fixations (from the tags); those of the spatial net alone; each fixation net (without tags);
+    all fused; and the fused ones of the same clips made silent.
+    """
+    records = Records(test)
+    with np.load(test / TRUTH, allow_pickle=False) as file:
+        truth = {name: file[name][:, 0] for name in file.files}  # (T, 4) left, top, right, bottom of what sounds
+    makers: dict[str, Maps] = {"centre prior": _centre}
+    makers["pseudo-fixations"] = _pseudo(workdir / "scam", settings)
+    alone = dataclasses.replace(settings, fine=False, company=False, sources=("S",))
+    makers["spatial net alone, with the tag"] = _pseudo(workdir / "scam", alone)
+    for name in fixation:
+        makers[name] = _fixation(workdir / "train" / name / "model")
+    makers["fused"] = _fixation(workdir / "model")
+    makers["fused, silent"] = _silent(makers["fused"])
+    clips = list(records)
+    return {name: _rate(maps, clips, truth) for name, maps in makers.items()}
+
+
+def _rate(maps_of: Maps, clips: Sequence[Clip], truth: Mapping[str, np.ndarray]) -> float:
+    hits = []
+    for clip in clips:
+        maps, valid = maps_of(clip)
+        height, width = decode_jpeg(clip.frames[0]).shape[:2]
+        hits.append(is_hit(maps, truth[clip.name], (height, width)) & valid)
+    return float(np.concatenate(hits).mean())
+
+
+def is_hit(maps: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether the middle of each map's largest pixel lies in its box: (T,) bool.
+
+    maps: (T, h, w). boxes: (T, 4) left, top, right, bottom in pixels of a frame of `size` (height, width).
+    """
+    rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(1), maps.shape[2])
+    y, x = (rows + 0.5) * size[0] / maps.shape[1], (columns + 0.5) * size[1] / maps.shape[2]
+    return (boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])
+
+
+def _centre(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    n = len(clip.frames)
+    one = np.zeros((1, 33, 33))
+    one[0, 16, 16] = 1
+    return np.repeat(one, n, axis=0), np.ones(n, bool)
+
+
+def _pseudo(folder: Path, settings: Settings) -> Maps:
+    model = load_pseudofix(folder, settings=settings)
+
+    def maps(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+        found = pseudo_fixations(model, RecordSource(clip), clip.tags.tolist())
+        return found.maps, found.valid
+
+    return maps
+
+
+def _fixation(folder: Path) -> Maps:
+    engine = load(folder).engine
+
+    def maps(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+        source = RecordSource(clip)
+        found = np.stack([shown.map for shown in stream_clip(stream_of(engine, source), source)])
+        return found, np.ones(len(found), bool)
+
+    return maps
+
+
+def _silent(maps_of: Maps) -> Maps:
+    return lambda clip: maps_of(dataclasses.replace(clip, sound=np.zeros(0, np.int16)))
