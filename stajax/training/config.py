@@ -126,6 +126,9 @@ def _net(what: Stage, size: str) -> dict:
         config = getattr(ClassifierConfig, size)(what.source, 0)
     else:
         config = getattr(CompanyClassifierConfig, size)(what.source, what.granularity, 0)
+    if size == "tiny":  # of 64 px only the finest level tells objects apart
+        finest = {"stride": 8, "strides": (8,), "width": 8, "deconv_width": 8}
+        config = dataclasses.replace(config, **{key: value for key, value in finest.items() if hasattr(config, key)})
     # None would forbid other values later; (0, 0) stands for it.
     return {key: (0, 0) if value is None else value for key, value in dataclasses.asdict(config).items()}
 
@@ -150,8 +153,8 @@ def _optimisation(what: Stage, size: str) -> dict:
             "batch": 16,
             "steps": 400,
             "accumulate": 1,
-            "freeze": (),
-            "optimiser": _optimiser("adamw", 1e-2 if what.task != "fixation" else 5e-3, 1e-4, ema=0.98),
+            "freeze": ("frames", "sound"),
+            "optimiser": _optimiser("adamw", 1e-2, 1e-4, ema=0.98),
         }
     if size == "lite":
         return {

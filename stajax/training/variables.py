@@ -8,8 +8,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from flax import nnx
 from ml_collections import ConfigDict
 
+from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
 from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, flatten, read_params
 from stajax.models import folder
 from stajax.models.network import NetworkConfig, Structure
@@ -37,12 +39,16 @@ def network_config(config: ConfigDict) -> NetworkConfig:
 def initial(config: ConfigDict, structure: Structure) -> dict:
     """Variables to start from: random nets on encoders with their weights, then what `config.init` and `config.switch` hold.
 
+    Random encoders are the same for every stage, whatever its seed.
+
     Raises WeightsError: encoder weights that are not there, or do not fit.
     """
     variables = jax.device_get(structure.initialise(config.seed))
     for part in ("frames", "sound"):
-        if part in structure.shapes and (source := config.model[f"{part}_weights"]) != "random":
-            variables[part] = _encoder(source, structure.shapes[part], part, config)
+        if part in structure.shapes:
+            source = config.model[f"{part}_weights"]
+            random = source == "random"
+            variables[part] = _random(config, part) if random else _encoder(source, structure.shapes[part], part, config)
     if config.init:
         start = folder.read(config.init)
         found, wanted = flatten(start.variables), flatten(variables)
@@ -53,6 +59,13 @@ def initial(config: ConfigDict, structure: Structure) -> dict:
     if config.switch not in ("heard", "open"):
         variables["switch"] = folder.read(config.switch).variables["switch"]
     return variables
+
+
+def _random(config: ConfigDict, part: str) -> dict:
+    known = {"frames": FRAME_ENCODERS, "sound": SOUND_ENCODERS}[part]
+    size = {"size": config.model.size} if part == "frames" else {}
+    make = jax.jit(lambda: nnx.to_pure_dict(nnx.state(constructor(config.model[part], known)(**size, rngs=nnx.Rngs(0)))))
+    return jax.device_get(make())
 
 
 def _encoder(source: str, shapes: dict, part: str, config: ConfigDict) -> dict:
