@@ -11,7 +11,7 @@ from stajax.encoders.base import level
 from stajax.layers.conv import Conv
 
 BANDS = 8
-_EDGES = np.geomspace(60, 8000, BANDS + 1)  # Hz
+_EDGES = np.geomspace(65, 7995, BANDS + 1)  # Hz, between the spectrum's lines
 
 
 class TinyFrames(nnx.Module):
