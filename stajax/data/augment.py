@@ -25,7 +25,7 @@ class Augment:
         hue: turns of the colour circle lie within ± this, at most 0.5.
         flip: mirror half of the fragments left to right.
         per_frame: a draw for each frame instead of one for each fragment.
-        linear: all changes of colour in one affine map, with the hue turned about the grey axis; a tenth of the time. Otherwise
+        linear: all changes of colour in one affine map, with the hue turned about the grey axis; a fifth of the time. Otherwise
             they come one after the other, each rounded and clipped, with the hue turned in HSV, as in the release.
     """
 

@@ -18,14 +18,19 @@ batch b: how many processes or workers there are changes nothing else.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grain.python as grain
+import numpy as np
+from absl import flags
 
 from stajax.data.examples import Examples
+from stajax.data.records import Clip, decode, encode
 
-_AHEAD = 2  # batches that each worker, or the thread, may be ahead of the caller
+_AHEAD = 2  # batches that are made at once and kept ahead, in each process
+_SHARED = 1 << 20  # bytes of an array from which on workers hand it over in shared memory
 
 
 def training_batches(examples: Examples, batch: int, *, process: int = 0, processes: int = 1) -> grain.MapDataset:
@@ -62,35 +67,47 @@ def evaluation_batches(
 
 @contextmanager
 def reading(batches: grain.MapDataset, *, start: int = 0, workers: int = 0) -> Iterator[Iterator[dict]]:
-    """Batches from `start` on, made ahead by a thread or by worker processes, which end with the context.
+    """Batches from `start` on, made ahead by threads or by worker processes, which end with the context.
 
-        with reading(training_batches(examples, 8), start=step, workers=4) as batches:
-            for batch in batches:
+        with reading(training_batches(examples, 8), start=step, workers=4) as ahead:
+            for batch in ahead:
 
     Workers import the program's main module again: what it runs must stand under ``if __name__ == "__main__"``.
     """
-    # A thread for each batch that is being made; grain's own 500 batches ahead would fill the memory.
-    options = grain.ReadOptions(num_threads=_AHEAD, prefetch_buffer_size=_AHEAD)
-    ahead = batches[start:].to_iter_dataset(options)
+    # grain's own 16 threads and 500 batches ahead would fill the memory.
+    ahead = batches[start:].to_iter_dataset(grain.ReadOptions(num_threads=_AHEAD, prefetch_buffer_size=_AHEAD))
     if workers:
-        _parse_flags()
-        ahead = ahead.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD))
+        if not flags.FLAGS.is_parsed():  # grain reads absl's flags, which a program without absl's main never parses
+            flags.FLAGS.mark_as_parsed()
+        # Each array in shared memory costs a file and a few system calls.
+        options = grain.experimental.DatasetOptions(min_shm_size=_SHARED)
+        processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
+        ahead = grain.experimental.WithOptionsIterDataset(ahead, options).mp_prefetch(processes, _get_ready)
+    else:
+        _get_ready()
     iterator = iter(ahead)
+    stream = (_own(batch) if workers else batch for batch in iterator)
     try:
-        yield iterator
+        yield stream
     finally:
+        stream.close()
         iterator.close()
+        # What was made ahead lies in shared memory until it is collected, and grain's iterators are in cycles.
+        del iterator
+        gc.collect()
+
+
+def _own(batch: dict) -> dict:
+    """The batch out of shared memory, so that this is given back at once and not whenever the caller's last batch goes."""
+    return {name: _own(part) if isinstance(part, dict) else np.array(part) for name, part in batch.items()}
+
+
+def _get_ready(*_) -> None:
+    """Let one thread import what parses records: threads that start it at once lock each other out (TFDS imports lazily)."""
+    decode(encode(Clip("", np.zeros(0, np.int64), [], np.zeros(0, np.float32), 1.0, np.zeros(0, np.int16))))
 
 
 def _share(stream: grain.MapDataset, batch: int, process: int, processes: int) -> grain.MapDataset:
     if batch % processes:
         raise ValueError(f"a batch of {batch} cannot be divided by {processes} processes; give a multiple of {processes}")
     return stream[process::processes].batch(batch // processes)
-
-
-def _parse_flags() -> None:
-    """grain reads absl's flags to start workers, which a program that has no absl main never parses."""
-    from absl import flags
-
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()
