@@ -51,7 +51,8 @@ def state_sharding(mesh: Mesh, tree):
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """A process's own rows as its part of the whole batch on the mesh; the copy to the devices goes on by itself."""
     sharding = batch_sharding(mesh)
-    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), dict(batch))
+    with jax.transfer_guard_host_to_device("allow"):  # this transfer is meant; of several processes it counts as implicit
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), dict(batch))
 
 
 def put_state(tree, shardings):
