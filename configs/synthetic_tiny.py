@@ -1,0 +1,13 @@
+"""The whole chain on made clips, on a CPU: tags to pseudo-fixations to fused predictions, and whether they find what sounds.
+
+    stajax pipeline --config configs/synthetic_tiny.py --workdir runs/synthetic_tiny
+    stajax pipeline --config configs/synthetic_tiny.py --workdir runs/synthetic_tiny1 --config.seed=1
+
+Time: not measured. Number to expect: not measured.
+"""
+
+from stajax.pipeline import pipeline_config
+
+
+def get_config():
+    return pipeline_config("tiny")
