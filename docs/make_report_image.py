@@ -19,7 +19,8 @@ from stajax.evaluation.shown import Shown
 CLIP = Path("third_party/media/big_buck_bunny.mp4")
 IMAGE = Path("docs/images/report.png")
 TITLE = "Example with made-up scores"
-SIZE = 1000, 3240  # px
+WIDTH, HEIGHT = 1000, 3440  # px, of the picture
+WINDOW = 6500  # px, higher than the page, which then cannot scroll to the video that the link names
 COLOURS = 128  # keeps the file under 200 kB
 
 FRAMES, FPS = 150, 25
@@ -36,7 +37,7 @@ def main() -> None:
         page, shot = Path(folder) / "report.html", Path(folder) / "report.png"
         write_html(evaluation, page, title=TITLE, pictures=example_frames(evaluation, look()))
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        size = "--window-size={},{}".format(*SIZE)
+        size = f"--window-size={WIDTH},{WINDOW}"
         options = [
             "--headless",
             "--no-sandbox",
@@ -48,7 +49,7 @@ def main() -> None:
         subprocess.run(
             [chromium, *options, f"{page.as_uri()}#sort=NSS&order=descending&video=clip_5"], check=True, capture_output=True
         )
-        picture = Image.open(shot).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        picture = Image.open(shot).convert("RGB").crop((0, 0, WIDTH, HEIGHT)).quantize(COLOURS, dither=Image.Dither.NONE)
         picture.save(IMAGE, optimize=True)
 
 
@@ -69,7 +70,7 @@ def made_up() -> Evaluation:
                 row = (model, "AVAD", "1", f"clip_{video + 1}", i + 9, (i + 8) / FPS, *scores, note)
                 for column, value in zip(COLUMNS, row, strict=True):
                     columns[column].append(value)
-    settings = {"first_frame": 9, "other": "all frames of the same video", "empty": "zero"}
+    settings = {"first_frame": 9, "other": "all frames of the same video", "empty": "zero", "blank": "drop"}
     return Evaluation("stavis", "stavis", tuple(TYPICAL), rows_of(columns), {"no prediction": 4}, settings)
 
 

@@ -121,7 +121,7 @@ def _run(given: argparse.Namespace) -> int:
     except (ValueError, ImportError) as error:
         return complain(error, 2)
     if missing := evaluation.settings["videos_without_prediction"]:
-        print(f"stajax: warning: {len(missing)} videos have no prediction and are left out: {listed(missing)}", file=sys.stderr)
+        print(f"stajax: warning: without a prediction and left out: {listed(missing)}", file=sys.stderr)
     print(evaluation.table(given.average))
     print(f"{out / 'report.html'}, with results.json, per_frame.csv and per_video.csv beside it")
     return 0

@@ -97,7 +97,8 @@ def evaluate(
     jobs, missing = _jobs(rules, predictions, strict)
     scorer = Scorer(rules, compat or rules.compat, tuple(baselines), tuple(also), strict)
     if missing and strict:
-        raise DataError(f"{predictions.root}: no prediction for {len(missing)} videos, the first is {missing[0]}")
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DataError(f"{predictions.root}: no prediction for {missing[0]}{more}")
     _check_sources(scorer, jobs)
     scores = _run(scorer, jobs, workers, progress)
     rows = _rows(jobs, scores, models, name if predictions else None, scorer.metrics)

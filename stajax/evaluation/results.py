@@ -172,7 +172,8 @@ class Evaluation:
         text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
         text.append("mean over videos, ± half of its 95 % interval (bootstrap over videos)")
         details = self._first_details()
-        text += [f"{count} frames: {reason}{details.get(reason, '')}" for reason, count in self.notes.items()]
+        of = np.count_nonzero(self.rows["model"] == self.models[0])
+        text += [f"{count} of {of} frames: {reason}{details.get(reason, '')}" for reason, count in self.notes.items()]
         return "\n".join(text)
 
     def _first_details(self):
@@ -284,6 +285,8 @@ def _mean_of_splits(weights, sums, counts):
 
 def _cell(interval):
     half = (interval.high - interval.low) / 2
+    if np.isnan(interval.mean):
+        return "-"
     return f"{interval.mean:.3f}" + (f" ±{half:.3f}" if np.isfinite(half) else "")
 
 

@@ -44,7 +44,7 @@ def test_files_and_screen_of_a_run_with_baselines(run):
     assert (result.code, result.err) == (0, "")
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert f"{out / 'report.html'}, with results.json, per_frame.csv and per_video.csv beside it" in result.out.splitlines()
-    assert "3 frames: no fixation, SIM counted as 0" in result.out and "1 frames: all-zero map" in result.out
+    assert "3 of 49 frames: no fixation, SIM counted as 0" in result.out and "1 of 49 frames: all-zero map" in result.out
     models = {model for _, model in rows(result.out)}
     assert {"experiment", *BY_EVERYONE, "itti", "gbvs"} <= models and "human" not in models
     page = (out / "report.html").read_text()
@@ -96,9 +96,9 @@ FIRST = [*STAVIS, "--datasets", "AVAD", "--splits", "1"]
 def test_videos_without_prediction_are_told(maps, tmp_path):
     result = stajax("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "out", "--name", "mine")
     assert result.code == 0 and rows(result.out)["AVAD", "mine"][0] == "1"
-    assert result.lines == ["stajax: warning: 1 videos have no prediction and are left out: AVAD/V2"]
+    assert result.lines == ["stajax: warning: without a prediction and left out: AVAD/V2"]
     line = bad("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "strict", "--strict")
-    assert line == f"stajax: {maps}: no prediction for 1 videos, the first is AVAD/V2"
+    assert line == f"stajax: {maps}: no prediction for AVAD/V2"
     assert not (tmp_path / "strict").exists()
 
 
@@ -109,7 +109,7 @@ def test_a_map_with_nan_is_counted_and_stops_a_strict_run(maps, tmp_path):
     shutil.copytree(maps / "V1", maps / "V2")
     np.savez(maps / "V2/maps.npz", maps=np.random.default_rng(1).random((15, 6, 8)))
     result = stajax("evaluate", "--pred", maps, *FIRST, "-o", tmp_path / "out")
-    assert result.code == 0 and "1 frames: broken prediction, the first: " in result.out
+    assert result.code == 0 and "1 of 13 frames: broken prediction, the first: " in result.out
     with (tmp_path / "out/per_frame.csv").open() as file:
         (row,) = (row for row in csv.DictReader(file) if row["note"].startswith("broken"))
     assert (row["video"], row["frame"]) == ("V1", "10") and "NaN" in row["note"]

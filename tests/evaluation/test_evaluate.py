@@ -148,7 +148,7 @@ def test_a_missing_fixation_map_breaks_its_frame_alone(data):
     broken = np.char.startswith(e.rows["note"], "broken truth: STAViS: no file")
     assert e.rows["frame"][here & broken].tolist() == [10] and broken.sum() == 1
     np.testing.assert_array_equal(e.rows["nss"][~broken], whole.rows["nss"][~broken])
-    assert "1 frames: broken truth, the first: STAViS: no file" in e.table()
+    assert "1 of 22 frames: broken truth, the first: STAViS: no file" in e.table()
 
 
 def test_a_prediction_without_a_score_is_refused_with_the_reason(tmp_path):
@@ -219,7 +219,7 @@ def test_videos_without_prediction_are_listed_and_strict_refuses(experiment):
     e = evaluate(experiment, DATA, "stavis")
     assert e.settings["videos_without_prediction"] == ["AVAD/V3"]
     assert "V3" not in e.rows["video"]
-    with pytest.raises(DataError, match="no prediction for 1 videos, the first is AVAD/V3"):
+    with pytest.raises(DataError, match="no prediction for AVAD/V3"):
         evaluate(experiment, DATA, "stavis", strict=True)
 
 

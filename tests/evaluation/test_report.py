@@ -164,13 +164,14 @@ def test_video_table_equals_per_video(tmp_path):
     for i, row in enumerate(rows):
         values = [shown(videos[metric][i]) for metric in METRICS]
         where = [videos["dataset"][i], videos["split"][i], videos["model"][i].replace("_", " ")]
-        assert cells(row) == [videos["video"][i], *values, str(videos["frames"][i]), *where]
+        assert cells(row) == [videos["video"][i], *where, *values, str(videos["frames"][i])]
 
 
 def test_headers_of_the_video_table_can_be_sorted_by(tmp_path):
     page = report(evaluation(), tmp_path)
     heads = page.one("table", class_="videos").all("thead")[0].all("th")
-    assert [head.text for head in heads[:6]] == ["Video", "AUC-J", "SIM", "s-AUC", "CC", "NSS"]
+    metrics = ["AUC-J", "SIM", "s-AUC", "CC", "NSS"]
+    assert [head.text for head in heads] == ["Video", "Data set", "Split", "Model", *metrics, "Frames"]
     for head in heads:
         assert head.attributes["aria-sort"] == "none" and len(head.all("button", type="button")) == 1
 
@@ -308,7 +309,7 @@ def test_where_nothing_could_be_scored_there_are_dashes(tmp_path):
     for metric in METRICS:
         e.rows[metric][:] = np.nan
     page = report(e, tmp_path)
-    assert all(cells(row)[1:6] == ["–"] * 5 for row in rows_of_table(page, "videos"))
+    assert all(cells(row)[4:9] == ["–"] * 5 for row in rows_of_table(page, "videos"))
     assert all(cell.text == "–" for row in page.all("tr", class_="prediction") for cell in row.all("td")[:5])
     assert example_frames(e, lambda *where: pytest.fail("nothing to look at")) == []
 

@@ -152,7 +152,7 @@ def test_table_shows_the_means_and_the_notes():
     assert len({len(line.rstrip()) for line in lines[1:5]}) == 1  # aligned
     assert f"{e.per_dataset()[0].scores['auc_judd'].mean:.3f} ±" in lines[1]
     assert lines[1].startswith("AVAD") and lines[2].split()[0] == "chance"
-    assert lines[-1] == "10 frames: no fixation"
+    assert lines[-1] == f"10 of {len(e) // 2} frames: no fixation"
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"format": 99}', "[1]"])

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from stajax.evaluation.report.markup import count, heads, name_of, predictions, section, table, text
+from stajax.evaluation.report.markup import count, counted, heads, name_of, predictions, section, table, text
 from stajax.evaluation.results import LABELS, Evaluation, count_notes
 
 MANY = 30  # entries of a list before the rest is only counted
@@ -84,7 +84,7 @@ def _missing_frames(evaluation):
     ]
     total = sum(map(len, missing.values()))
     return (
-        f"<p>{count(total)} frames of {count(len(missing))} videos have no prediction that can be scored.</p>"
+        f"<p>Without a prediction that can be scored: {counted(total, 'frame')} of {counted(len(missing), 'video')}.</p>"
         f"<details><summary>Which frames</summary><ul>{''.join(lines)}{_more(len(missing))}</ul></details>"
     )
 
@@ -95,7 +95,7 @@ def _missing_videos(evaluation):
         return ""
     lines = "".join(f"<li>{text(name)}</li>" for name in names[:MANY])
     return (
-        f"<p>{count(len(names))} videos of the data set have no prediction at all. They are in no table here, for no model.</p>"
+        f"<p>Without any prediction: {counted(len(names), 'video')} of the data set, in no table here, for no model.</p>"
         f"<details><summary>Which videos</summary><ul>{lines}{_more(len(names))}</ul></details>"
     )
 

@@ -19,12 +19,17 @@ def text(value: object) -> str:
 
 def number(value: float) -> str:
     """Three digits behind the point, as in the paper; a dash for NaN."""
-    return f"{value:.3f}" if value == value else NOTHING
+    return f"{value:.3f}".replace("-0.000", "0.000") if value == value else NOTHING
 
 
 def count(value: int) -> str:
     """A whole number with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f")
+
+
+def counted(value: int, what: str) -> str:
+    """ "1 frame", "2 frames"."""
+    return f"{count(value)} {what}{'s' * (value != 1)}"
 
 
 def name_of(model: str) -> str:
@@ -52,10 +57,11 @@ def section(identifier: str, heading: str, body: str) -> str:
 def table(label: str, caption: str, head: Sequence[str], bodies: Iterable[str], *, kind: str = "") -> str:
     """A table in a box of its own that scrolls.
 
-    label: plain words for who cannot see it; caption, head, bodies: HTML; head holds whole th elements, bodies whole tbody.
+    label: plain words for who cannot see it; caption, head, bodies: HTML; head holds whole th elements, bodies whole tbody;
+    kind: a class of the table, whose box may then be wider than the text.
     """
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}">'
+        f'<div class="scroll{" wide" * (kind != "")}" role="region" tabindex="0" aria-label="{text(label)}">'
         f'<table class="{kind}"><caption>{caption}</caption>\n<thead><tr>{"".join(head)}</tr></thead>\n'
         + "\n".join(bodies)
         + "</table></div>"

@@ -71,7 +71,7 @@
   const styleOf = (model) => `line m${model % 7}` + (model < content.predictions ? " prediction" : "");
   const shown = (value) => (value === null ? "–" : (value / 1000).toFixed(3));
   const ticks = (low, high) => {
-    const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough);
     const found = [];
     for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(k * step);

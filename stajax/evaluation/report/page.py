@@ -35,8 +35,10 @@ _TERMS = {
     "other": "negatives of s-AUC from",
     "empty": "SIM of a frame without fixations",
     "blank": "maps that say nothing",
+    "prediction_splits": "the prediction has splits",
     "mean_of_splits": "averaged by split",
 }
+_POLICY = {"zero": "0", "drop": "left out", "chance": "scored at chance"}
 
 
 def write_html(
@@ -135,7 +137,7 @@ def _facts(evaluation):
     settings = (evaluation.settings.get("options") or {}) | settings  # which say the same in words
     for name, value in settings.items():
         term = _TERMS.get(name, name.replace("_", " "))
-        facts[term[0].upper() + term[1:]] = _value(value)
+        facts[term[0].upper() + term[1:]] = _POLICY[value] if name in ("empty", "blank") else _value(value)
     return (
         '<dl class="facts">' + "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in facts.items()) + "</dl>"
     )

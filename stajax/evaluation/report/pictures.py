@@ -103,11 +103,12 @@ def draw(shown: Shown) -> np.ndarray:
     low, high = np.nanmin(shown.saliency), np.nanmax(shown.saliency)
     scaled = (shown.saliency - low) / (high - low) if high > low else np.zeros_like(shown.saliency, float)
     canvas = Image.fromarray(overlay(np.array(Image.fromarray(shown.image).resize(twice, Image.Resampling.BICUBIC)), scaled))
-    pen, radius = ImageDraw.Draw(canvas), max(3, twice[0] / 130)
+    pen, radius = ImageDraw.Draw(canvas), max(3, twice[0] / 180)
     fixations = np.zeros((1, 1)) if shown.fixations is None else shown.fixations
-    for row, column in np.argwhere(fixations > 0):
-        x, y = (column + 0.5) * twice[0] / fixations.shape[1], (row + 0.5) * twice[1] / fixations.shape[0]
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill="white", outline="black", width=2)
+    y, x = (np.argwhere(fixations > 0).T + 0.5) * np.array([[twice[1]], [twice[0]]]) / np.array(fixations.shape)[:, None]
+    for colour, r in (("black", radius), ("white", 0.7 * radius)):  # all rims first: crowded dots stay white
+        for box in zip(x - r, y - r, x + r, y + r, strict=True):
+            pen.ellipse(box, fill=colour)
     return np.array(canvas.resize(size, Image.Resampling.LANCZOS))
 
 

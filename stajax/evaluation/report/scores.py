@@ -115,11 +115,11 @@ def _printed(row: Printed, scales, columns):
 
 
 def _scale(scores, paper, metric):
-    """Lowest and highest number of a column, which the drawings span; None without any, or only one."""
+    """Lowest and highest number of a column, which the drawings span; None without any, or if they are shown as one."""
     values = [value for score in scores for value in score.scores[metric]]
     values += [row.values[METRICS.index(metric)] for row in paper if metric in METRICS]
     values = [value for value in values if np.isfinite(value)]
-    return (min(values), max(values)) if values and min(values) < max(values) else None
+    return (min(values), max(values)) if values and number(min(values)) != number(max(values)) else None
 
 
 def _drawing(interval, scale):

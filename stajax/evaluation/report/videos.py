@@ -16,16 +16,17 @@ def per_video(evaluation: Evaluation, links: Mapping[tuple[str, str, str], str])
     """
     videos = evaluation.per_video()
     listed = [name for name in ("dataset", "split") if len(set(videos[name].tolist())) > 1]
-    head = [_head("Video"), *(_head(name, "num") for name in [*(LABELS[metric] for metric in evaluation.metrics), "Frames"])]
-    head += [_head({"dataset": "Data set", "split": "Split"}[name]) for name in listed] + [_head("Model")]
+    head = [_head(name) for name in ("Video", *({"dataset": "Data set", "split": "Split"}[name] for name in listed), "Model")]
+    head += [_head(name, "num") for name in (*(LABELS[metric] for metric in evaluation.metrics), "Frames")]
     rows = []
     for i in range(len(videos["video"])):
         row = {name: values[i] for name, values in videos.items()}
         video, link = text(row["video"]), links.get((row["dataset"], row["split"], row["video"]))
         video = f'<a href="{text(link)}">{video}</a>' if link else video
         values = [*(number(row[metric]) for metric in evaluation.metrics), str(row["frames"])]
-        cells = "".join(f'<td class="num">{value}</td>' for value in values)
-        cells += "".join(f"<td>{text(value)}</td>" for value in [*(row[name] for name in listed), name_of(row["model"])])
+        words = [*(row[name] for name in listed), name_of(row["model"])]
+        cells = "".join(f'<td class="word">{text(value)}</td>' for value in words)
+        cells += "".join(f'<td class="num">{value}</td>' for value in values)
         place = evaluation.models.index(row["model"])
         rows.append(f'<tr data-m="{place}"><th scope="row">{video}</th>{cells}</tr>')
     options = "".join(f'<option value="{i}">{text(name_of(model))}</option>' for i, model in enumerate(evaluation.models))
