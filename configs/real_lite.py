@@ -2,7 +2,7 @@
 
     stajax pipeline --config configs/real_lite.py --workdir runs/mine --config.data.clips=clips.csv
 
-At most 10 s of a clip, 10 frames a second. Encoders are frozen, and their features are kept in WORKDIR/cache: 0.75 MB
+At most 10 s of a clip, 10 frames a second. Encoders are frozen, and their features are kept beside the records: 0.75 MB
 a frame. A few dozen clips of each tag are little: the nets stop early (600 steps), and the best of a net on held-out
 clips counts.
 

@@ -71,16 +71,20 @@ def run(
     *,
     begin: str | None = None,
     until: str | None = None,
+    like: Sequence[str | os.PathLike] = (),
     dry: bool = False,
     stream=sys.stderr,
 ) -> dict[str, dict]:
     """Run what is to be run; gives the manifest's entries. dry: only say what would be done.
+
+    like: working directories of other pipelines, from which finished steps that mean the same are taken (`adopt`).
 
     Raises:
         ValueError (ConfigError, DataError, WeightsError among them): a step cannot be done; what was done stays.
     """
     import jax
 
+    from stajax.pipeline.adopt import adopt
     from stajax.pipeline.steps import steps_of
 
     workdir, first = Path(workdir).resolve(), jax.process_index() == 0
@@ -92,6 +96,11 @@ def run(
 
     manifest = Manifest(workdir, writes=first)
     steps = steps_of(config, workdir, say)
+    if like and not dry:
+        if first and (adopted := adopt(plan(steps, manifest), manifest, workdir, like)):
+            say(f"taken from {', '.join(map(str, like))}: {', '.join(adopted)}")
+        _wait_for_all("adopt")
+        manifest = Manifest(workdir, writes=first)
     planned = plan(steps, manifest, begin=begin, until=until)
     if dry:
         for step, _, action in planned:

@@ -60,14 +60,16 @@ class _Steps:
         fine = [name for name in classes if STAGES[name].fine]
         company = [name for name in classes if STAGES[name].granularity != "none"]
         own = [name for name in classes if name not in fine and name not in company]
-        if not own:
-            raise ConfigError("stages: pseudo-fixations need at least one of s, st, sa")
+        if not (own or company):
+            raise ConfigError("stages: pseudo-fixations need a classification net, such as s or s_plus_long")
+        if fine and not own:
+            raise ConfigError(f"stages: {', '.join(fine)} look into the boxes of s, st or sa, of which none takes part")
         steps = [self._records(), *([self._heard()] if self.config.switch else [])]
         data = [step.name for step in steps]
         steps += [self._train(name, data) for name in (*switch, *own)]
-        steps.append(self._model("coarse", {"coarse": own}, switch))
         if fine:
-            steps += [self._crops(), *(self._train(name, [*data, "crops"], "crops") for name in fine)]
+            steps += [self._model("coarse", {"coarse": own}, switch), self._crops()]
+            steps += [*(self._train(name, [*data, "crops"], "crops") for name in fine)]
         steps += [self._train(name, data) for name in company]
         steps.append(self._model("scam", {"coarse": [*own, *company], FINE: fine}, switch))
         steps.append(self._pseudofix())
@@ -159,7 +161,8 @@ class _Steps:
             stage.records, stage.heard, stage.seed = str(place), str(self.records), self.config.seed
             stage.switch = stage.switch if self.config.switch else "open"
             if self.config.cache and {"frames", "sound"} <= set(stage.freeze):
-                stage.cache = str(self.workdir / "cache" / f"{records}-{stage.model.frames}-{stage.model.size}")
+                # Beside what it was made of, so that it goes when that is made again.
+                stage.cache = str(self.workdir / records / f"features-{stage.model.frames}-{stage.model.size}")
         settings = json.loads(stage.to_json())
         for key in ("records", "heard", "cache", "workers", "log", "checkpoint"):
             settings.pop(key)
