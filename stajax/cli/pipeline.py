@@ -30,7 +30,9 @@ def add(commands) -> None:
     parser.add_argument("--workdir", required=True, metavar="DIR", help="where everything goes")
     parser.add_argument("--from", dest="begin", metavar="S", help="run from this step on, even what is done")
     parser.add_argument("--until", metavar="S", help="the last step to run")
-    parser.add_argument("--like", action="append", default=[], metavar="DIR", help="take from there what it has made alike")
+    parser.add_argument(
+        "--like", action="append", default=[], metavar="DIR", help="take what was made alike in DIR or its folders"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done about each step")
     arguments.add_processes(parser)
     parser.set_defaults(run=_run, interrupted="; the same command goes on from there")

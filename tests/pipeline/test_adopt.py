@@ -62,8 +62,9 @@ def test_of_several_each_gives_what_it_has_and_their_own_stay_as_they_are(tmp_pa
     run(tmp_path / "two", b=1)
     before = {name: values(tmp_path / name) for name in ("one", "two")}
     others = [tmp_path / "one", tmp_path / "two", tmp_path / "three", tmp_path / "nothing"]
-    assert taken(tmp_path / "three", others, b=1) == ["a", "b", "c"]
-    assert values(tmp_path / "three") == before["two"]
+    for name, of in (("three", others), ("four", [tmp_path])):
+        assert taken(tmp_path / name, of, b=1) == ["a", "b", "c"]
+        assert values(tmp_path / name) == before["two"]
     assert {name: values(tmp_path / name) for name in ("one", "two")} == before
 
 
