@@ -30,7 +30,7 @@ from stajax.data.examples import Examples
 from stajax.data.records import Clip, decode, encode
 
 _AHEAD = 2  # batches that are made at once and kept ahead, in each process
-_SHARED = 1 << 20  # bytes of an array from which on workers hand it over in shared memory
+_SHARED = 1 << 10  # bytes from which on arrays go through shared memory: a worker whose pipe is full ends late
 
 
 def training_batches(examples: Examples, batch: int, *, process: int = 0, processes: int = 1) -> grain.MapDataset:
@@ -79,7 +79,6 @@ def reading(batches: grain.MapDataset, *, start: int = 0, workers: int = 0) -> I
     if workers:
         if not flags.FLAGS.is_parsed():  # grain reads absl's flags, which a program without absl's main never parses
             flags.FLAGS.mark_as_parsed()
-        # Each array in shared memory costs a file and a few system calls.
         options = grain.experimental.DatasetOptions(min_shm_size=_SHARED)
         processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
         ahead = grain.experimental.WithOptionsIterDataset(ahead, options).mp_prefetch(processes, _get_ready)

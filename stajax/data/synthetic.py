@@ -3,7 +3,8 @@
 Each clip shows several objects on a textured ground. One sounds, and the clip's tag is its class. A scene is, at random, of
 two kinds:
 
-- "motion": the sounding object moves; a twin of its class and all others stand still and are silent. Sound and motion tell.
+- "motion": the sounding object moves; its twin, and twins of another class, stand still and are silent. Only motion tells
+  the sounding object from its twin.
 - "voice": objects of different classes all move alike and one is heard. Only what is heard tells.
 
 Places, sizes, shades and paths are drawn alike for all objects, and what stands still rests at a random moment of a path of
@@ -52,6 +53,7 @@ class SyntheticConfig:
         seconds: length of a clip.
         classes: 3 to 8.
         objects: in each clip, 2 to 6.
+        motion: share of the scenes of that kind.
         foreign: share of the clips that are heard with a sound of a class that they do not show.
         silent: share of the clips without a sound track.
         noise: deviation of the noise under each sound; full scale is 1.
@@ -62,6 +64,7 @@ class SyntheticConfig:
     seconds: float = 3.0
     classes: int = 4
     objects: int = 4
+    motion: float = 1 / 3
     foreign: float = 0.1
     silent: float = 0.1
     noise: float = 0.01
@@ -150,13 +153,14 @@ class SyntheticAVE(Sequence):
 def synthetic_clip(config: SyntheticConfig, seed: int, index: int) -> SyntheticClip:
     """Clip number `index` of the set of this seed."""
     rng = np.random.default_rng((seed, index, 0))
-    scene = "motion" if rng.random() < 0.5 else "voice"
+    scene = "motion" if rng.random() < config.motion else "voice"
     tag, other = rng.choice(config.classes, 2, replace=False)
     kind = rng.random()
     foreign, silent = kind < config.foreign, kind > 1 - config.silent
     twins = 2 if scene == "motion" else 1
     rest = [i for i in range(config.classes) if i != tag and not (foreign and i == other)]
-    strangers = np.resize(rng.permutation(rest), config.objects - twins)  # different ones as far as there are
+    # As many of each class as of the sounding one, so that counting does not tell; different ones as far as there are.
+    strangers = np.resize(np.repeat(rng.permutation(rest), twins), config.objects - twins)
     moving = np.arange(config.objects) < (1 if scene == "motion" else config.objects)
     radii, centres, swing = _paths(config, moving, rng)
     heard = -1 if silent else other if foreign else tag

@@ -15,10 +15,10 @@ _EDGES = np.geomspace(65, 7995, BANDS + 1)  # Hz, between the spectrum's lines
 
 
 class TinyFrames(nnx.Module):
-    """Frame encoder: means of 8, 16 and 32 px squares through a 1x1 convolution."""
+    """Frame encoder: how the means of 8, 16 and 32 px squares differ from the picture's, through a 1x1 convolution and ReLU."""
 
     strides = (8, 16, 32)
-    channels = (8, 10, 12)
+    channels = (16, 14, 12)
 
     def __init__(self, *, size: int = 64, rngs: nnx.Rngs):
         self.size = size
@@ -30,11 +30,12 @@ class TinyFrames(nnx.Module):
 
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
         x = views.astype(jnp.float32) / 127.5 - 1
+        x = x - x.mean((1, 2), keepdims=True)
         levels = {}
         for stride, conv in zip(self.strides, self.convs, strict=True):
             side = self.size // stride
             squares = x.reshape(len(x), side, stride, side, stride, 3).mean((2, 4))
-            levels[level(stride)] = jnp.tanh(conv(squares))
+            levels[level(stride)] = jax.nn.relu(conv(squares))
         return levels
 
 

@@ -66,9 +66,10 @@ def taking_part(config: ConfigDict) -> tuple[str, ...]:
     """
     sources, fine, company = config.pseudofix.sources, config.pseudofix.fine, config.pseudofix.company
     named = {STAGES[stage].net for stage in config.stages if STAGES[stage].task == "classification"}
-    for field, unknown in (("pseudofix.sources", set(sources) - named), ("nets", set(config.nets) - set(config.stages))):
-        if unknown:
-            raise ConfigError(f"{field}: no stage trains {', '.join(sorted(unknown))}; there are {', '.join(sorted(named))}")
+    fixation = {stage for stage in config.stages if STAGES[stage].task == "fixation"}
+    for field, chosen, known in (("pseudofix.sources", sources, named), ("nets", config.nets, fixation)):
+        if unknown := sorted(set(chosen) - known):
+            raise ConfigError(f"{field}: no stage trains {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
     def takes_part(stage: str) -> bool:
         what = STAGES[stage]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from stajax.data.feature_cache import FeatureCache
 from stajax.data.heard import HOP, count_hops
@@ -15,7 +16,8 @@ from stajax.data.jpeg import decode_jpeg
 from stajax.data.records import Clip, Records
 from stajax.encoders.params import flatten
 from stajax.media import cut_windows, squash
-from stajax.models.network import Network, Structure
+from stajax.models.network import Network, NetworkConfig, Structure
+from stajax.training.variables import encoder_variables
 
 _BATCH = 16
 
@@ -23,10 +25,8 @@ _BATCH = 16
 def make_cache(
     folder: str | os.PathLike,
     records: Records,
-    structure: Structure,
-    variables: dict,
+    model: ConfigDict,
     *,
-    levels: Sequence[str] | None = None,
     process: int = 0,
     processes: int = 1,
     report: Callable[[int, int, str], None] = lambda done, count, name: None,
@@ -34,29 +34,25 @@ def make_cache(
     """Encode the clips that the cache does not hold yet; a killed run goes on where it stopped.
 
     Args:
-        levels: of the frame encoder to keep, such as ("stride32",); by default all that it has.
+        model: the encoders, `config.model` of a stage; all stages with the same ones may share a cache.
         process, processes: each process encodes its share of the clips.
         report: told (clips done, clips, name).
 
     Raises:
-        DataError: the folder holds features made with other encoders, weights or levels.
+        DataError: the folder holds features made with other encoders or weights. WeightsError: no weights.
     """
-    encoders = {part: variables[part] for part in ("frames", "sound") if part in variables}
-    levels = sorted(levels or (f"stride{stride}" for stride in structure.module.frames.strides))
-    config = structure.config
-    made_with = {"frames": config.frames, "size": config.size, "levels": levels, "frame_weights": _digest(encoders["frames"])}
-    if "sound" in encoders:
-        made_with |= {"sound": config.sound, "sound_weights": _digest(encoders["sound"])}
+    structure = Structure(NetworkConfig(frames=model.frames, sound=model.sound or None, size=model.size, nets={}))
+    encoders = {part: encoder_variables(model, part, structure.shapes[part]) for part in ("frames", "sound") if model[part]}
+    made_with = {"size": model.size}
+    for part, variables in encoders.items():
+        made_with |= {part: model[part], f"{part}_weights": _digest(variables)}
     cache = FeatureCache.create(folder, made_with)
-    nothing = jax.tree.map(
-        lambda x: np.zeros(x.shape, x.dtype), {k: v for k, v in structure.shapes.items() if k not in encoders}
-    )
-    numbers = jax.device_put({**nothing, **encoders})
+    numbers = jax.device_put(encoders)
 
     @jax.jit
     def see(numbers, views):
-        found = jax.lax.map(lambda x: structure.apply(numbers, lambda network, v: network.frames(v), x[None]), views)
-        return {name: found[name][:, 0] for name in levels}
+        found = jax.lax.map(lambda x: structure.apply(numbers, lambda network, x: network.frames(x), x[None]), views)
+        return {name: x[:, 0] for name, x in found.items()}
 
     hear = jax.jit(lambda numbers, windows: structure.apply(numbers, Network.encode_audio, windows))
     own = range(process, len(records), processes)
@@ -64,9 +60,7 @@ def make_cache(
         name = records.entries[index].name
         clip = None if name in cache else records.get(index)
         if clip is not None:
-            seen = _in_batches(
-                lambda views: see(numbers, views), [_view(clip, t, config.size) for t in range(len(clip.frames))]
-            )
+            seen = _in_batches(lambda views: see(numbers, views), [_view(clip, t, model.size) for t in range(len(clip.frames))])
             heard = None
             if "sound" in encoders:
                 count = count_hops(clip.times[-1]) if len(clip.times) else 1

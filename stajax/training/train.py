@@ -103,7 +103,7 @@ def train(
                     "cache: only features of frozen encoders can be kept; freeze frames and sound, or leave it out"
                 )
             report = lambda done, count, name: done % 20 or log.say(f"features of {done} of {count} clips")  # noqa: E731
-            cache = make_cache(config.cache, Records(config.records), structure, variables, report=report, **share)
+            cache = make_cache(config.cache, Records(config.records), config.model, report=report, **share)
             _wait_for_all("features")
             cache.levels = cached_levels(structure)
         data = stage_data(config, structure, cache)

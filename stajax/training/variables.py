@@ -46,9 +46,7 @@ def initial(config: ConfigDict, structure: Structure) -> dict:
     variables = jax.device_get(structure.initialise(config.seed))
     for part in ("frames", "sound"):
         if part in structure.shapes:
-            source = config.model[f"{part}_weights"]
-            random = source == "random"
-            variables[part] = _random(config, part) if random else _encoder(source, structure.shapes[part], part, config)
+            variables[part] = encoder_variables(config.model, part, structure.shapes[part])
     if config.init:
         start = folder.read(config.init)
         found, wanted = flatten(start.variables), flatten(variables)
@@ -61,16 +59,14 @@ def initial(config: ConfigDict, structure: Structure) -> dict:
     return variables
 
 
-def _random(config: ConfigDict, part: str) -> dict:
-    known = {"frames": FRAME_ENCODERS, "sound": SOUND_ENCODERS}[part]
-    size = {"size": config.model.size} if part == "frames" else {}
-    make = jax.jit(lambda: nnx.to_pure_dict(nnx.state(constructor(config.model[part], known)(**size, rngs=nnx.Rngs(0)))))
-    return jax.device_get(make())
-
-
-def _encoder(source: str, shapes: dict, part: str, config: ConfigDict) -> dict:
+def encoder_variables(model: ConfigDict, part: str, shapes: dict) -> dict:
+    """The weights of an encoder, ``frames`` or ``sound``, from where `config.model` says they are. Raises WeightsError."""
+    source, name = model[f"{part}_weights"], model[part]
+    if source == "random":
+        known, size = {"frames": (FRAME_ENCODERS, {"size": model.size}), "sound": (SOUND_ENCODERS, {})}[part]
+        make = lambda: nnx.to_pure_dict(nnx.state(constructor(name, known)(**size, rngs=nnx.Rngs(0))))  # noqa: E731
+        return jax.device_get(jax.jit(make)())
     if not source:
-        name = config.model[part]
         raise WeightsError(
             f"model.{part}_weights: where are the weights of {name}? `stajax weights` lists and fetches checkpoints, `stajax "
             f"convert` makes a folder of one; give it as --config.model.{part}_weights=FOLDER, or random"
