@@ -90,10 +90,10 @@ def test_size_paper_is_the_papers(stage, batch, views, steps, rate, schedule):
         assert module.nets[STAGES[stage].net].output_size == (356, 356)
 
 
-def test_resnext_is_an_option_of_size_paper():
-    for name in ("s", "st", "sa", "sta"):
-        for variant in NETS[name]:
-            build(load(f"{CONFIGS / name}.py:paper,{variant}", ["model.frames=resnext101_32x8d"]))
+@pytest.mark.parametrize(("name", "variant"), [("sa", "coarse"), ("sta", "sta")])
+def test_resnext_is_an_option_of_size_paper(name, variant):
+    """At 256 and at 356 px."""
+    build(load(f"{CONFIGS / name}.py:paper,{variant}", ["model.frames=resnext101_32x8d"]))
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -193,8 +193,8 @@ def test_a_source_or_a_net_that_no_stage_trains_is_one_line():
 def test_the_commands_of_a_docstring_can_be_typed(path):
     """Each loads with the fields that it sets, or is a sweep of this very file."""
     text = path.read_text().split('"""')[1].replace("\\\n", " ")
-    commands = [line for line in re.findall(r"^    (stajax .+|python launch/sweep.py .+)$", text, re.M)]
-    assert commands and "not measured" in text or "expect" in text
+    commands = re.findall(r"^    (stajax .+|python launch/sweep.py .+)$", text, re.M)
+    assert commands
     for command in commands:
         words = dotted(shlex.split(command, comments=True))
         if words[0] == "stajax":
