@@ -73,6 +73,7 @@ stop_all() {
   for pid in "${pids[@]}"; do
     while kill -0 "$pid" 2>/dev/null && ((SECONDS < until)); do sleep 0.2; done
     kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
   done
 }
 # shellcheck disable=SC2329 # the traps call it
