@@ -6,7 +6,8 @@ where a source cannot seek, a stream's `Banks` grow from what has passed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import jax
@@ -118,6 +119,28 @@ def of_clip(engine: Engine, source: Source, *, leave_out: Collection[str] = (), 
     for name in nets:
         made.banks[name] = Bank(jnp.concatenate([nodes[name] for _, nodes in parts]), moments)
     return made
+
+
+def of_clips(
+    engine: Engine, sources: Iterable[Source], nets: Collection[str], *, count: int, size: int = SIZE, seed: int = 0
+) -> dict[str, Bank]:
+    """Banks of cross-term company: some `size` moments of `count` clips with a tag in common, of each as many.
+
+    Args:
+        sources: the clips, of which no more than `size` are read.
+        nets: those that want such a bank.
+    """
+    others = [name for name in engine.banked if name not in nets]
+    each = max(1, size // max(count, 1))
+    options = {"leave_out": others, "size": each, "seed": seed}
+    made = [(source.name, of_clip(engine, source, **options)) for source in itertools.islice(sources, size)]
+    banks = {}
+    for net in nets:
+        found = [(name, of.banks[net]) for name, of in made if net in of.banks]
+        if found:
+            nodes, moments = (np.concatenate([getattr(b, part) for _, b in found]) for part in ("nodes", "moments"))
+            banks[net] = Bank(nodes, moments, tuple(name for name, b in found for _ in b.moments))
+    return banks
 
 
 def _node_states(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import warnings
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stajax.encoders.params import flatten
 from stajax.inference.outputs import ClipWriter, locked
 from stajax.inference.predict import Model
 from stajax.media import MediaError, MediaWarning, OutputError, probe
+from stajax.models.folder import fingerprint
 
 NUMERICS = 1  # raise it when the same clip and weights would give other maps
 
@@ -136,7 +135,7 @@ def predict_clips(
     Raises:
         MediaError: an input does not exist. OutputError: results cannot be written (no space, no permission).
     """
-    summary, todo, weights = Summary(), jobs(inputs, out), _fingerprint(model)
+    summary, todo, weights = Summary(), jobs(inputs, out), fingerprint(model.members)
     for number, job in enumerate(todo, 1):
 
         def tell(kind: str, frames: int = 0, expected: int | None = None, message: str = "", _at=(job.clip, number)) -> None:
@@ -231,16 +230,6 @@ def _settings(model: Model, clip: Path, size: tuple[int, int] | None, weights: s
         "weights": weights,
         "version": NUMERICS,
     }
-
-
-def _fingerprint(model: Model) -> str:
-    """Of structure and numbers; those of the encoders that are stored elsewhere count too."""
-    digest = hashlib.sha256()
-    for member in model.members:
-        digest.update(json.dumps(member.config.to_json(), sort_keys=True).encode())
-        for key, array in sorted(flatten(member.variables).items()):
-            digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _stored(folder: Path) -> dict:

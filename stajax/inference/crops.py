@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from stajax.data.jpeg import decode_jpeg, encode_jpeg
-from stajax.data.records import Clip, Records, is_done, read_list, shard_path, write_classes, write_shard
+from stajax.data.records import Clip, Records
 from stajax.inference.pseudofix import PseudofixModel, pseudo_fixations
+from stajax.inference.record_shards import Made, over_records
 from stajax.inference.source import RecordSource
 from stajax.media import squash
-
-
-@dataclass
-class Cropped:
-    """How `crop_records` went."""
-
-    clips: int = 0
-    frames: int = 0
-    valid: int = 0  # frames whose box is that of a valid coarse map; the others are shown whole
-    skipped: dict[str, str] = field(default_factory=dict)  # damaged records, and clips without a tag
 
 
 def crop_records(
@@ -35,43 +26,24 @@ def crop_records(
     process: int = 0,
     processes: int = 1,
     report: Callable[[int, int, str], None] = lambda done, count, name: None,
-) -> Cropped:
+) -> Made:
     """Write the records' clips with every frame cut out by its box and squashed to `size` px; times, sound and tags stay.
 
-    Shards that are done are kept; each process makes its own.
+    A frame whose coarse map is not valid is shown whole, unless its neighbours have a box. Shards that are done are kept; each
+    process makes its own.
 
     Args:
         model: with the nets of the coarse stage; others are not needed.
         report: told (clips done, clips, name).
     """
-    write_classes(out, records.classes)
-    made_of, summary = f"crops of {size} px by {model.name}, {model.settings}", Cropped()
-    mine = range(process, shards, processes)
-    count, done = sum(len(range(shard, len(records), shards)) for shard in mine), 0
-    for shard in mine:
-        path, numbers = shard_path(out, "clips", shard, shards), range(shard, len(records), shards)
-        if not is_done(path, made_of):
-            notes = {"valid": 0, "skipped": {}}
 
-            def clips(numbers: Sequence[int] = numbers, notes: dict = notes, before: int = done):
-                for at, number in enumerate(numbers, before + 1):
-                    name, clip = records.entries[number].name, records.get(number)
-                    if clip is None or not len(clip.tags) or not len(clip.frames):
-                        notes["skipped"][name] = "damaged" if clip is None else "no tag" if len(clip.frames) else "no frames"
-                    else:
-                        found = pseudo_fixations(model, RecordSource(clip), clip.tags.tolist())
-                        notes["valid"] += int(found.valid.sum())
-                        yield _cropped(clip, found.boxes, size)
-                    report(at, count, name)
+    def make(clip: Clip) -> tuple[Clip, int]:
+        found = pseudo_fixations(model, RecordSource(clip), clip.tags.tolist())
+        return _cropped(clip, found.boxes, size), int(found.valid.sum())
 
-            write_shard(path, clips(), made_of=made_of, notes=notes)
-        done += len(numbers)
-        listed = read_list(path)
-        summary.clips += len(listed["clips"])
-        summary.frames += sum(frames for _, _, frames, _ in listed["clips"])
-        summary.valid += listed["notes"].get("valid", 0)
-        summary.skipped |= listed["notes"].get("skipped", {})
-    return summary
+    made_of = f"crops of {size} px by {model.fingerprint}"
+    share = {"shards": shards, "process": process, "processes": processes}
+    return over_records(records, out, make, made_of, report=report, **share)
 
 
 def _cropped(clip: Clip, boxes: np.ndarray, size: int) -> Clip:

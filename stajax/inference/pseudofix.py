@@ -97,6 +97,7 @@ class PseudofixModel:
     crops: Engine | None
     crossing: tuple[str, ...]
     settings: Settings
+    fingerprint: str  # of all that the maps depend on
 
     @property
     def side(self) -> int:
@@ -150,6 +151,7 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
         crops=engine(fine) if fine else None,
         crossing=tuple(crossing) if settings.company else (),
         settings=settings,
+        fingerprint=f"{name} {folder.fingerprint(members.values())} {settings}",
     )
 
 

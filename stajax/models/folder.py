@@ -10,11 +10,12 @@ Nets that see pictures of different sizes, or that have encoders of their own, a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -84,6 +85,16 @@ def members(name_or_path: str | os.PathLike) -> list[ModelFolder]:
 def _is_name(name: object) -> bool:
     """Whether `name` may be that of a folder inside another."""
     return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
+
+
+def fingerprint(members: Iterable[ModelFolder]) -> str:
+    """Of structure and numbers; those of encoders that are stored elsewhere count too."""
+    digest = hashlib.sha256()
+    for member in members:
+        digest.update(json.dumps(member.config.to_json(), sort_keys=True).encode())
+        for key, array in sorted(flatten(member.variables).items()):
+            digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def name_and_card(name_or_path: str | os.PathLike) -> tuple[str, str]:

@@ -144,7 +144,7 @@ class Network(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Mapping[str, Fragments]
     ) -> tuple[dict[str, jax.Array], dict[str, dict]]:
-        """The prediction, such as logits (B, nodes, H, W), and aux of every net named in `fragments`, with the φ that it heeded."""
+        """The prediction, such as logits (B, nodes, H, W), and aux of every net in `fragments`, with the φ that it heeded."""
         predictions, aux = {}, {}
         for name, net_fragments in fragments.items():
             own = self._switched(features, audio, net_fragments)
