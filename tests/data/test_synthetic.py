@@ -154,14 +154,15 @@ def test_foreign_sounds_and_silence(truths):
     assert len(silent[0].clip.sound) == 0 and len(foreign[0].clip.sound) == 48000
 
 
-def test_sound_is_louder_while_the_object_moves_faster(drawn):
+def test_sound_is_louder_while_the_object_moves_faster():
+    """At 40 frames a second, several to a swing; the voices' own rhythms average out over the clips."""
+    clips = SyntheticAVE(12, seed=2, config=SyntheticConfig(foreign=0, silent=0, fps=40))
     fitting = []
-    for clip, _ in drawn:
+    for clip in clips:
         speed = np.hypot(*np.diff(clip.centres[:, 0], axis=0).T)
-        loudness = np.sqrt(np.square(clip.clip.waveform().reshape(30, 1600)).mean(axis=1))
-        loudness = (loudness[1:] + loudness[:-1]) / 2
-        fitting.append(np.corrcoef(speed, loudness)[0, 1])
-    assert np.mean(fitting) > 0.3
+        loudness = np.sqrt(np.square(clip.clip.waveform().reshape(120, 400)).mean(axis=1))
+        fitting.append(np.corrcoef(speed, loudness[:-1])[0, 1])
+    assert np.mean(fitting) > 0.2
 
 
 def test_records_give_back_the_clips_and_their_truth(tmp_path):
