@@ -82,6 +82,9 @@ def train(
         # What is trained, on which devices.
         structure, mesh = Structure(network_config(config)), make_mesh(config.fsdp)
         devices = preflight(mesh)
+        if config.batch % (mesh.size * config.accumulate):
+            by = f"{mesh.size} devices" + (f" x accumulate={config.accumulate}" if config.accumulate > 1 else "")
+            raise ConfigError(f"batch={config.batch}: cannot be shared by {by}; give a multiple")
         settle(config, workdir, writes=first)
         log = stack.enter_context(Log(workdir, stream=None if quiet else sys.stderr, writes=first))
         log.say(f"{config.stage}, size {config.size}: {devices}")
