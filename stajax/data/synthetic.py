@@ -35,9 +35,9 @@ TRUTH = "truth.npz"
 
 # In parts of the picture's side, ranges of what is drawn for each object.
 _RADIUS = (0.08, 0.11)
-_SWING = (0.05, 0.08)  # how far a path leads from its middle
+_SWING = (0.06, 0.09)  # how far a path leads from its middle
 _APART = 0.22  # the middles of two paths, at least
-_RATE = (0.7, 1.4)  # swings a second
+_RATE = (1.2, 2.0)  # swings a second
 
 _SHADE = 12  # levels: deviation of an object's colour from its class's
 _QUALITY = 92  # of the JPEGs
@@ -64,7 +64,7 @@ class SyntheticConfig:
     seconds: float = 3.0
     classes: int = 4
     objects: int = 4
-    motion: float = 1 / 3
+    motion: float = 0.4
     foreign: float = 0.1
     silent: float = 0.1
     noise: float = 0.01

@@ -30,7 +30,7 @@ class TinyFrames(nnx.Module):
 
     def __call__(self, views: jax.Array) -> dict[str, jax.Array]:
         x = views.astype(jnp.float32) / 127.5 - 1
-        x = x - x.mean((1, 2), keepdims=True)
+        x = 4 * (x - x.mean((1, 2), keepdims=True))
         levels = {}
         for stride, conv in zip(self.strides, self.convs, strict=True):
             side = self.size // stride

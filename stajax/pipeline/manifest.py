@@ -20,7 +20,7 @@ def digest(*parts: Any) -> str:
 
 
 class Manifest:
-    """``workdir/manifest.json``: step -> made_of, state ("begun" or "done"), seconds, finished, notes; written at every change."""
+    """``workdir/manifest.json``: step -> made_of, state ("begun", "done"), seconds, finished, notes; written at once."""
 
     def __init__(self, workdir: Path, *, writes: bool = True):
         self.path, self.writes = workdir / FILE, writes

@@ -150,11 +150,11 @@ def _optimisation(what: Stage, size: str) -> dict:
     """batch: rows over all processes. freeze: regular expressions of parameter paths (``frames.blocks.0.kernel``)."""
     if size == "tiny":
         return {
-            "batch": 16,
-            "steps": 400,
+            "batch": 32,
+            "steps": 600,
             "accumulate": 1,
             "freeze": ("frames", "sound"),
-            "optimiser": _optimiser("adamw", 1e-2, 1e-4, ema=0.98),
+            "optimiser": _optimiser("adamw", 5e-2, 1e-4, ema=0.98),
         }
     if size == "lite":
         return {

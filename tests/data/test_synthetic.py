@@ -63,7 +63,7 @@ def test_scenes_are_as_they_are_called(truths):
         else:
             assert truth.moving.all() and tag not in others
             assert len(set(others.tolist())) == 3 or not truth.voiced
-    assert 0.27 < np.mean([truth.scene == "motion" for truth in truths]) < 0.4
+    assert 0.33 < np.mean([truth.scene == "motion" for truth in truths]) < 0.47
 
 
 @pytest.mark.parametrize("scene", ["motion", "voice"])

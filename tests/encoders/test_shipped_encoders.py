@@ -223,7 +223,7 @@ def test_tiny_encoders_equal_contrasts_of_squares_and_powers_of_bands():
 
     frames, p = with_random_weights(lambda: TinyFrames(size=64, rngs=nnx.Rngs(0)))
     views = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    square = (views[1, 16:32, 48:64].mean((0, 1)) - views[1].mean((0, 1))) / 127.5
+    square = 4 * (views[1, 16:32, 48:64].mean((0, 1)) - views[1].mean((0, 1))) / 127.5
     expected = np.maximum(square @ p["convs.1.kernel"][0, 0] + p["convs.1.bias"], 0)
     np.testing.assert_allclose(jax.jit(frames)(views)["stride16"][1, 1, 3], expected, atol=1e-5)
 
