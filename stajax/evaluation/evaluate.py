@@ -223,8 +223,9 @@ def _check_scored(rows, model, predictions, metrics):
     """Refuses a prediction, or baselines if there is none, without a single score."""
     mine = rows["model"] == model if predictions else slice(None)
     if np.isnan([rows[metric][mine] for metric in metrics]).all():
-        reason = next(note for note in rows["note"][mine].tolist() if note)
-        raise DataError(f"{predictions.root if predictions else 'baselines'}: no frame could be scored; the first: {reason}")
+        dataset, video, frame, reason = (rows[name][mine][0] for name in ("dataset", "video", "frame", "note"))
+        what, first = predictions.root if predictions else "baselines", f"{dataset} {video}, frame {frame}"
+        raise DataError(f"{what}: no frame could be scored; the first, {first}: {reason}")
 
 
 def _run(scorer, jobs, workers, progress):

@@ -136,6 +136,7 @@ class Scorer:
 
     def _problem(self, kind, video, frame, error=None):
         where = f"{video.dataset} {video.name}, frame {frame}"
+        error = error and str(error).removeprefix("prediction: ")  # the kind says so
         if self.strict:
             raise DataError(f"{kind}: {where}" + (f": {error}" if error else ""))
         return f"{kind}: {error}" if error else kind

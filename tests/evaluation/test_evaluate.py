@@ -154,7 +154,9 @@ def test_a_missing_fixation_map_breaks_its_frame_alone(data):
 def test_a_prediction_without_a_score_is_refused_with_the_reason(tmp_path):
     (tmp_path / "V1").mkdir()
     (tmp_path / "V1/maps.npz").write_text("nothing")
-    with pytest.raises(DataError, match=r"no frame could be scored; the first: broken prediction: .*not a readable npz"):
+    with pytest.raises(
+        DataError, match=r"no frame could be scored; the first, AVAD V1, frame 9: broken prediction: .*not a readable npz"
+    ):
         evaluate(tmp_path, DATA, "stavis", baselines=["chance"])
 
 

@@ -24,7 +24,7 @@ def test_the_help_of_the_command_names_all_options_values_metrics_and_baselines(
     text = stajax("evaluate", "--help").out
     told = re.split(r"^options of protocols", text, flags=re.M)[1]
     for name, option in OPTIONS.items():
-        assert re.search(rf"\b{name}\b", told) and all(re.search(rf"\b{word}\b", told) for word in option.words), name
+        assert re.search(rf"\b{name}\b", told) and all(re.search(rf"\b{word}\b", told) for word in option.values), name
     words = " ".join(text.split())
     assert ", ".join(BESIDE) in words and ", ".join(BASELINES) in words
 
@@ -39,6 +39,7 @@ def test_the_help_of_the_command_names_all_options_values_metrics_and_baselines(
         ({"seed": "x"}, "stavis: seed is x, it must be a whole number of at least 0"),
         ({"other": "nowhere.png"}, "stavis: other is nowhere.png, give video, dataset, n_random or the path of a map"),
         ({"other": 3}, "stavis: other is 3, give video"),
+        ({"all": 2}, "stavis: all is 2, give 0 or 1"),
         ({"empty": "nan"}, "stavis: empty is nan, give zero or drop"),
         ({"blank": "zero"}, "stavis: blank is zero, give drop or chance"),
     ],

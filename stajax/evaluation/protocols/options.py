@@ -10,9 +10,9 @@ from stajax.evaluation.protocols.others import SOURCES
 
 
 class Option(NamedTuple):
-    """What it may be. words: the values that have a name; least: of a whole number; without either, any positive number."""
+    """What it may be. values: all that there are; least: of a whole number; without either, any positive number."""
 
-    words: tuple[str, ...] = ()
+    values: tuple[str | int, ...] = ()
     least: int | None = None
 
 
@@ -28,7 +28,7 @@ OPTIONS = {
     "screen_cm": Option(),
     "distance_cm": Option(),
     "first_frame": Option(least=1),
-    "all": Option(least=0),
+    "all": Option((0, 1)),
     "step": Option(least=1),
 }
 POLICIES = ("empty", "blank")  # attributes of a protocol, whichever it is; the others are arguments of its class
@@ -51,11 +51,10 @@ def _problem(option, name, value):
     """What is wrong with a value, "" if nothing is."""
     if name == "other" and isinstance(value, str) and Path(value).is_file():
         return ""
-    if option.words:
-        words = [*option.words, "the path of a map"] if name == "other" else option.words
-        return "" if value in option.words else f"give {', '.join(words[:-1])} or {words[-1]}"
-    number = isinstance(value, int | float)
+    if option.values:
+        *others, last = [*map(str, option.values), *["the path of a map"] * (name == "other")]
+        return "" if value in option.values else f"give {', '.join(others)} or {last}"
     if option.least is not None:
-        whole = number and value % 1 == 0 and value >= option.least
+        whole = isinstance(value, int) and value >= option.least
         return "" if whole else f"it must be a whole number of at least {option.least}"
-    return "" if number and 0 < value < math.inf else "it must be a positive number"
+    return "" if isinstance(value, int | float) and 0 < value < math.inf else "it must be a positive number"
