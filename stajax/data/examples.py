@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from stajax.data.records import Clip, Records
 from stajax.media import MediaWarning, cut_windows, squash
 
 SILENCE = 1e-3  # peak of a sound window below which it is not audible; `predict` closes the switch there
+_KEPT = 128  # records without their pictures, up to a megabyte or two each; reading one of 4 MB takes 16 ms
 
 Node = tuple[Clip, int]  # a clip and a moment of it
 
@@ -97,6 +98,7 @@ class Examples:
         self.records, self.sampling, self.seed = records, sampling, seed
         self.heard, self.cache = heard, cache
         self.damaged: dict[str, str] = {}
+        self._kept: dict[int, Clip] = {}
         entries = [records.entries[row] for row in self.rows]
         self._lengths = [entry.frames for entry in entries]
         self._partners = Partners([entry.tags for entry in entries])
@@ -161,7 +163,17 @@ class Examples:
             return None
 
     def _read(self, clip: int) -> Clip:
-        return self.records[int(self.rows[clip])]
+        """The record; with cached features, whose pictures nobody looks at, one of the last read is kept without them."""
+        if self.cache is None:
+            return self.records[int(self.rows[clip])]
+        record = self._kept.get(clip)
+        if record is None:
+            record = self.records[int(self.rows[clip])]
+            record = replace(record, frames=[b""] * len(record.frames))
+            if len(self._kept) == _KEPT:
+                self._kept.clear()
+            self._kept[clip] = record
+        return record
 
     def _moments(self, record: Clip) -> np.ndarray:
         """The moments that may be targets."""

@@ -23,6 +23,7 @@ from stajax.media.atomic import replacing, writing
 
 MADE_WITH = "cache.json"
 _VECTORS = "vectors"
+_OPEN = 512  # memory maps kept open: opening one takes longer than reading a row
 
 
 class FeatureCache:
@@ -45,6 +46,10 @@ class FeatureCache:
         if made_with is None:
             raise DataError(f"{self.folder}: no {MADE_WITH} here; this is no folder of cached features")
         self.made_with = made_with
+        self._opened: dict[tuple[str, str], np.ndarray] = {}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_opened": {}}  # memory maps would be pickled with all that they show
 
     @classmethod
     def create(cls, folder: str | os.PathLike, made_with: Mapping) -> FeatureCache:
@@ -96,6 +101,7 @@ class FeatureCache:
             if place.is_dir():
                 shutil.rmtree(place)
             os.replace(part, place)
+        self._opened.clear()
 
     def features(self, clip: str, frames: np.ndarray) -> dict[str, np.ndarray]:
         """{level: (..., h, w, C) float16} of the frames numbered `frames` (...,). Raises DataError if they are not there."""
@@ -116,10 +122,17 @@ class FeatureCache:
         return np.array(array[frames])
 
     def _open(self, clip: str, name: str) -> np.ndarray:
+        array = self._opened.get((clip, name))
+        if array is not None:
+            return array
         try:
-            return np.load(self._place(clip) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            array = np.load(self._place(clip) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self._missing(clip, f"no {name}" if isinstance(error, FileNotFoundError) else str(error)) from error
+        if len(self._opened) >= _OPEN:
+            self._opened.clear()
+        self._opened[clip, name] = array
+        return array
 
     def _missing(self, clip: str, reason: str) -> DataError:
         return DataError(f"{self.folder}: no cached features of clip {clip} ({reason}); encode it again")

@@ -1,5 +1,7 @@
 """Cached features come back as they were put in, and what is wrong with a cache is one line."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,21 @@ def test_features_come_back(cache, levels, name):
         np.testing.assert_array_equal(found[level], array.astype(np.float16)[frames])
     np.testing.assert_array_equal(again.vectors(name, [0.0, 0.31, 9]), vectors.astype(np.float16)[[0, 2, 3]])
     assert {path.name for path in cache.folder.parent.iterdir()} == {"cache"}
+
+
+def test_a_clip_written_again_is_read_again(cache, levels):
+    cache.write("clip", levels)
+    cache.features("clip", [0])
+    cache.write("clip", {"stride8": levels["stride8"] + 1})
+    found = cache.features("clip", [3])
+    assert list(found) == ["stride8"]
+    np.testing.assert_array_equal(found["stride8"][0], (levels["stride8"][3] + 1).astype(np.float16))
+
+
+def test_open_features_are_not_pickled(cache, levels):
+    cache.write("clip", levels)
+    cache.features("clip", [0])
+    assert len(pickle.dumps(cache)) < 1000
 
 
 def test_only_the_levels_asked_for_are_read(cache, levels):
