@@ -50,7 +50,6 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
             "pseudofix": settings,
             "nets": FIXATION,
             "fusion": "paper",
-            "predict": {"clips": ""},
         }
     )
     if size == "tiny":
