@@ -1,4 +1,4 @@
-"""docs/training.md and docs/launch.md: their commands can be typed, their tables name all fields that there are, and no others."""
+"""docs/training.md and docs/launch.md: their commands can be typed, their tables name all fields that there are, no others."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ TRAINING = (ROOT / "docs/training.md").read_text()
 def test_commands_can_be_typed_and_their_changes_fit(page):
     text = (ROOT / f"docs/{page}.md").read_text().replace("\\\n", " ").replace("configs/FILE.py", "")
     found = re.findall(r"(?:stajax |slurm\.sbatch |-- |COMMAND=\")((?:train|pipeline) --config c[^\n`#\"]*)", text)
-    assert len(found) >= 5
+    assert len(found) >= 4
     for words in found:
         given = _parser().parse_args(dotted(shlex.split(words)))
         load(str(ROOT / given.config), given.changes)
