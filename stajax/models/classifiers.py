@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from stajax.encoders.base import FrameEncoder, SoundEncoder
@@ -132,5 +133,10 @@ class CompanyClassifier(nnx.Module):
         The paper feeds the target's state alone to the classifier; those of its company are there for losses that want them.
         """
         states, aux = self.company(features, audio, fragments)
-        maps = self.classifier(states.reshape(-1, *states.shape[2:])).reshape(*states.shape[:-1], -1)
+        # By themselves, so that those of the company are not worked out where nobody reads them.
+        maps = jnp.concatenate([self._classified(states[:, :1]), self._classified(states[:, 1:])], axis=1)
         return maps.mean((2, 3)), {**aux, "class_maps": maps}
+
+    def _classified(self, states: jax.Array) -> jax.Array:
+        """(B, nodes, h, w, width) -> (B, nodes, h, w, classes)."""
+        return self.classifier(states.reshape(-1, *states.shape[2:])).reshape(*states.shape[:-1], -1)
