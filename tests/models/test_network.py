@@ -41,6 +41,16 @@ def variables(structure):
     return jax.tree.map(lambda leaf: rng.normal(0, 0.4, leaf.shape).astype(np.float32), structure.shapes)
 
 
+def made_up(structure, rng):
+    """Levels of five frames and vectors of four sounds, of the shapes that the encoders announce."""
+    frames, sound = structure.module.frames, structure.module.sound
+    shapes = {
+        f"stride{s}": (5, frames.side(s), frames.side(s), c) for s, c in zip(frames.strides, frames.channels, strict=True)
+    }
+    levels = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return jax.tree.map(jnp.float32, (levels, rng.normal(size=(4, sound.features))))
+
+
 @pytest.mark.parametrize("size", [64, 256])
 @pytest.mark.parametrize("decision", ["argmax", "positive"])
 def test_audio_switch_equals_float64_numpy(make_case, size, decision):
@@ -63,21 +73,24 @@ def test_audio_switch_equals_float64_numpy(make_case, size, decision):
 
 def test_the_trained_switch_multiplies_the_fragments_own(structure, variables):
     rng = np.random.default_rng(0)
-    levels = {f"stride{s}": rng.normal(size=(5, 64 // s, 64 // s, c)) for s, c in [(8, 4), (16, 6), (32, 8)]}
-    features, audio = jax.tree.map(jnp.float32, (levels, rng.normal(size=(4, 8))))
+    features, audio = made_up(structure, rng)
 
     @jax.jit
-    def run(fragments):
+    def run(variables, fragments):
         def call(method, *args):
-            return structure.apply(variables, method, *args)[0]
+            return structure.apply(variables, method, *args)
 
-        phi = call(lambda net, *args: net.switch(*args), features, audio, fragments)
+        phi, switch = call(lambda net, *args: net.switch(*args), features, audio, fragments)
         by_hand = dataclasses.replace(fragments, switch=fragments.switch * phi)
-        expected = call(lambda net, *args: net.nets["sta"](*args), features, audio, by_hand)
+        expected, _ = call(lambda net, *args: net.nets["sta"](*args), features, audio, by_hand)
         both = {"sta": fragments, "seen": fragments}
-        return phi, expected, call(Network.__call__, features, audio, both), call(Network.__call__, features, None, both)
+        (heard, aux), (silent, _) = (call(Network.__call__, features, sound, both) for sound in (audio, None))
+        return phi, expected, heard, silent, aux["sta"]["phi"], switch["logits"]
 
-    phi, expected, heard, silent = run(FRAGMENTS)
+    variables, logits = jax.tree.map(np.copy, variables), run(variables, FRAGMENTS)[-1]
+    variables["switch"]["classifier"]["bias"][0] += np.median(logits[..., 1] - logits[..., 0])  # one in two is open
+    phi, expected, heard, silent, heeded, _ = run(variables, FRAGMENTS)
+    np.testing.assert_array_equal(heeded, phi * FRAGMENTS.switch)
     assert set(heard) == {"sta", "seen"} and heard["sta"].shape == (3, 2, 16, 16)
     assert 0 < phi.sum() < 6  # open for some fragments, closed for others
     np.testing.assert_allclose(heard["sta"], expected, atol=1e-5)
@@ -132,8 +145,7 @@ def test_nets_with_banks_read_each_its_own():
     structure = Structure(dataclasses.replace(TINY, nets=nets))
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda leaf: rng.normal(0, 0.4, leaf.shape).astype(np.float32), structure.shapes)
-    levels = {f"stride{s}": rng.normal(size=(5, 64 // s, 64 // s, c)) for s, c in [(8, 4), (16, 6), (32, 8)]}
-    features, audio = jax.tree.map(jnp.float32, (levels, rng.normal(size=(4, 8))))
+    features, audio = made_up(structure, rng)
     own, others = (Fragments.of(rng.integers(5, size=(*b, 3)), rng.integers(4, size=b)) for b in ((2, 1), (1, 6)))
     rows = {"long": jnp.array([[0, 5], [2, 2]]), "cross": jnp.array([[3, 1], [4, 0]])}
 
