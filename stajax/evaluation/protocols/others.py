@@ -114,8 +114,7 @@ def negatives(rules, video: Video, frame: int, gathered: VideoFixations, free: n
     if source == "video":
         return gathered.union() & free
     if source == "dataset":
-        looked_at = _looked_at(rules, video.dataset, free.shape)
-        return looked_at > _moved(gathered, gathered.pixels, free.shape)  # by more videos than this one
+        return _elsewhere(rules, video.dataset, video.name, free.shape)
     if source == "n_random":
         return _drawn(rules, video, frame, free.shape)
     return read_map(source, free.shape)
@@ -201,6 +200,14 @@ def _looked_at(rules, dataset, shape):
     """(h, w): on how many videos of the data set somebody looked there."""
     videos = (_fixations(rules, dataset, place) for place in range(len(_pool(rules, dataset).videos)))
     return sum(_moved(one, one.pixels, shape).astype(np.int32) for one in videos)
+
+
+@lru_cache(maxsize=4)
+def _elsewhere(rules, dataset, name, shape):
+    """(h, w) bool: somebody looked there on a video other than the one of that name."""
+    own = [place for place, video in enumerate(_pool(rules, dataset).videos) if video.name == name]
+    fixations = [_fixations(rules, dataset, place) for place in own]
+    return _looked_at(rules, dataset, shape) > sum(_moved(one, one.pixels, shape).astype(np.int32) for one in fixations)
 
 
 def _drawn(rules, video, frame, shape):
