@@ -7,7 +7,8 @@ Time: not measured. Number to expect: not measured.
 """
 
 from stajax.pipeline import pipeline_config
+from stajax.training.config import change
 
 
 def get_config():
-    return pipeline_config("tiny")
+    return change(pipeline_config("tiny"), {"data.synthetic.clips": 400})

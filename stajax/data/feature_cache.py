@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from stajax.media.atomic import replacing, writing
 
 MADE_WITH = "cache.json"
 _VECTORS = "vectors"
+_parsing = threading.Lock()  # NumPy's headers are Python, and CPython 3.11 fails when two threads parse that at once
 _OPEN = 512  # memory maps kept open: opening one takes longer than reading a row
 
 
@@ -126,7 +128,8 @@ class FeatureCache:
         if array is not None:
             return array
         try:
-            array = np.load(self._place(clip) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            with _parsing:
+                array = np.load(self._place(clip) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self._missing(clip, f"no {name}" if isinstance(error, FileNotFoundError) else str(error)) from error
         if len(self._opened) >= _OPEN:

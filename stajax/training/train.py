@@ -105,7 +105,7 @@ def train(
                 raise ConfigError(
                     "cache: only features of frozen encoders can be kept; freeze frames and sound, or leave it out"
                 )
-            report = lambda done, count, name: done % 20 or log.say(f"features of {done} of {count} clips")  # noqa: E731
+            report = lambda done, count, name: done % -(-count // 10) or log.say(f"features of {done} of {count} clips")  # noqa: E731
             cache = make_cache(config.cache, Records(config.records), config.model, report=report, **share)
             _wait_for_all("features")
             cache.levels = cached_levels(structure)
