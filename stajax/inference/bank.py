@@ -1,14 +1,15 @@
 """Banks: node states of moments elsewhere, the long- and cross-term company of targets in a stream (section 4.2).
 
 A bank holds what a net makes of a moment just before the C-GCN. `of_clip` encodes moments spread over a clip first, by seeking;
-where a source cannot seek, a stream's `Banks` grow from what has passed.
+where a source cannot seek, a stream's `Banks` grow from what has passed. `of_clips` gathers moments of clips that share a tag.
 """
 
 from __future__ import annotations
 
-import itertools
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +17,15 @@ import numpy as np
 
 from stajax.data.company import draw_from_bank, draw_from_tag_bank
 from stajax.inference.engine import Engine
-from stajax.inference.sound import SoundBuffer, is_loud
+from stajax.inference.sound import SoundBuffer, is_loud, window_number
 from stajax.inference.source import Source
-from stajax.media import MediaError, squash
+from stajax.media import Frame, MediaError, squash
 from stajax.models.fragments import Fragments
 
 SIZE = 32  # moments in a bank
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """K moments of a clip, or of the clips that share a tag.
 
@@ -49,7 +50,7 @@ class Banks:
         self.engine, self.clip, self.size, self.seed = engine, clip, size, seed
         self.given = {name: bank for name, bank in (given or {}).items() if name in engine.banked}
         self.growing = tuple(name for name in engine.banked if name not in self.given)
-        self.nodes = {name: jax.device_put(bank.nodes) for name, bank in self.given.items()}
+        self.nodes = {name: _filled_up(bank.nodes, size) for name, bank in self.given.items()}
         self._slots: dict[int, int] = {}  # moment -> row, of the growing ones
         self._every = 1
 
@@ -92,13 +93,20 @@ def _insert(bank: jax.Array, nodes: jax.Array, rows: np.ndarray) -> jax.Array:
     return bank.at[rows].set(nodes, mode="drop")
 
 
+def _filled_up(nodes: jax.Array | np.ndarray, size: int) -> jax.Array:
+    """To at least `size` rows, so that one shape is compiled for short clips too; nobody draws the rows of zeros."""
+    nodes = np.asarray(nodes, np.float32)
+    return jax.device_put(np.pad(nodes, [(0, max(0, size - len(nodes))), *[(0, 0)] * (nodes.ndim - 1)]))
+
+
 @dataclass
 class Made:
-    """What `of_clip` gives: the banks, and what they cost."""
+    """Banks, and what they cost. why_not: the reason where there are none."""
 
     banks: dict[str, Bank] = field(default_factory=dict)
     views: int = 0
     windows: int = 0
+    why_not: str = ""
 
 
 def of_clip(engine: Engine, source: Source, *, leave_out: Collection[str] = (), size: int = SIZE, seed: int = 0) -> Made:
@@ -107,40 +115,58 @@ def of_clip(engine: Engine, source: Source, *, leave_out: Collection[str] = (), 
     Empty where the clip does not tell its length or cannot be seeked: then a stream's banks grow from what has passed.
     """
     made, nets = Made(), [name for name in engine.banked if name not in leave_out]
-    if not nets or source.duration is None or not source.n_frames or source.n_frames < 2:
+    if not nets:
         return made
+    if source.duration is None or not source.n_frames:
+        return Made(why_not="its length is not known")
     count = min(size, source.n_frames)
     places = (np.arange(count) + np.random.default_rng(seed).random(count)) / count
+    times = np.maximum(places * source.duration - 0.5 / source.fps, 0)  # a frame is found by the moment that it begins at
     try:
-        parts = list(_node_states(engine, nets, source, (places * source.duration).tolist(), made))
-    except MediaError:
-        return Made()
+        parts = list(_node_states(engine, nets, source, times.tolist(), made))
+    except MediaError as error:
+        return Made(why_not=str(error).removeprefix(f"{source.path}: "))
     moments = np.concatenate([moments for moments, _ in parts])
     for name in nets:
-        made.banks[name] = Bank(jnp.concatenate([nodes[name] for _, nodes in parts]), moments)
+        made.banks[name] = Bank(np.concatenate([np.asarray(nodes[name]) for _, nodes in parts]), moments)
     return made
 
 
 def of_clips(
-    engine: Engine, sources: Iterable[Source], nets: Collection[str], *, count: int, size: int = SIZE, seed: int = 0
-) -> dict[str, Bank]:
-    """Banks of cross-term company: some `size` moments of `count` clips with a tag in common, of each as many.
+    engine: Engine, nets: Collection[str], sources: Iterable[Source], *, count: int, size: int = SIZE, seed: int = 0
+) -> Made:
+    """Banks of cross-term company: `size` moments of clips with a tag in common, of each clip as many, give or take one.
 
     Args:
-        sources: the clips, of which no more than `size` are read.
         nets: those that want such a bank.
+        sources: the clips; no more than `size` of them are read, and none that cannot be read.
+        count: how many they are.
     """
     others = [name for name in engine.banked if name not in nets]
-    each = max(1, size // max(count, 1))
-    options = {"leave_out": others, "size": each, "seed": seed}
-    made = [(source.name, of_clip(engine, source, **options)) for source in itertools.islice(sources, size)]
-    banks = {}
+    chosen, found = max(1, min(count, size)), Made()
+    made: list[tuple[str, Made]] = []
+    for number, source in enumerate(islice(sources, chosen)):
+        moments = size // chosen + (number < size % chosen)
+        own_seed = zlib.crc32(f"{seed} {source.name}".encode())  # else all clips gave the same part of theirs
+        made.append((source.name, of_clip(engine, source, leave_out=others, size=moments, seed=own_seed)))
     for net in nets:
-        found = [(name, of.banks[net]) for name, of in made if net in of.banks]
-        if found:
-            nodes, moments = (np.concatenate([getattr(b, part) for _, b in found]) for part in ("nodes", "moments"))
-            banks[net] = Bank(nodes, moments, tuple(name for name, b in found for _ in b.moments))
-    return banks
+        if parts := [(name, of.banks[net]) for name, of in made if net in of.banks]:
+            clips = tuple(name for name, bank in parts for _ in bank.moments)
+            nodes, moments = (np.concatenate([getattr(bank, part) for _, bank in parts]) for part in ("nodes", "moments"))
+            found.banks[net] = Bank(nodes, moments, clips)
+    found.views, found.windows = (sum(getattr(of, what) for _, of in made) for what in ("views", "windows"))
+    return found
+
+
+def together(banks: Sequence[Bank], size: int = SIZE) -> Bank:
+    """One bank of moments of several, from each in turn, for a clip with several tags."""
+    order = [(row, k) for k, bank in enumerate(banks) for row in range(len(bank.moments))]
+    order = sorted(order)[:size]
+    return Bank(
+        nodes=np.stack([np.asarray(banks[k].nodes[row]) for row, k in order]),
+        moments=np.array([banks[k].moments[row] for row, k in order]),
+        clips=tuple(banks[k].clips[row] for row, k in order),
+    )
 
 
 def _node_states(
@@ -149,38 +175,48 @@ def _node_states(
     """Frame numbers and node states of the moments around the ascending `times`, group by group."""
     group = max(1, min(engine.batch, engine.rows // 3))
     sound = SoundBuffer(engine.window)
-    sound.closed = not (source.has_sound and engine.listens)
-    blocks = source.sound() if not sound.closed else iter(())
+    hears = source.has_sound and engine.listens
+    sound.closed = not hears
+    blocks = source.sound() if hears else iter(())
     features, audio = engine.rings()
+    if engine.hears_silence and not hears:
+        audio = engine.encode_audio(audio, engine.silence(), 0)
     triplets = source.moments(times)
     for start in range(0, len(times), group):
-        taken = [triplet for _, triplet in zip(range(min(group, len(times) - start)), triplets, strict=False)]
-        frames = [frame for triplet in taken for frame in triplet]
-        views = [{s: squash(frame.image, s) for s in engine.sizes} for frame in frames]
-        for first in range(0, len(views), engine.batch):
-            part = views[first : first + engine.batch]
-            part += part[-1:] * (engine.batch - len(part))
-            stacked = {s: np.stack([view[s] for view in part]) for s in engine.sizes}
-            features = engine.encode_frames(features, stacked, first)
+        taken = list(islice(triplets, min(group, len(times) - start)))
+        features = _seen(engine, features, [frame for triplet in taken for frame in triplet])
         middles = [triplet[1].time for triplet in taken]
-        loud = np.zeros(len(taken), bool)
-        if engine.listens:
-            while not sound.reaches(middles[-1]):
+        loud, heard = np.zeros(len(taken), bool), np.zeros(len(taken), int)
+        if hears:
+            heard = np.arange(len(taken))
+            centres = [window_number(time, engine.hop) * engine.hop for time in middles]
+            while not sound.reaches(centres[-1]):
                 block = next(blocks, None)
                 if block is None:
                     sound.closed = True
                 else:
                     sound.append(block)
             for first in range(0, len(taken), engine.sound_group):
-                part = middles[first : first + engine.sound_group]
+                part = centres[first : first + engine.sound_group]
                 cut = sound.cut(part, engine.windows)
                 loud[first : first + len(part)] = is_loud(cut[engine.window])
                 padded = {w: np.pad(x, ((0, engine.sound_group - len(part)), (0, 0))) for w, x in cut.items()}
                 audio = engine.encode_audio(audio, padded, first)
         rows = np.minimum(np.arange(engine.batch), len(taken) - 1)
-        fragments = Fragments.of(3 * rows[:, None, None] + np.arange(3), rows[:, None], loud[rows][:, None])
+        fragments = Fragments.of(3 * rows[:, None, None] + np.arange(3), heard[rows][:, None], loud[rows][:, None])
         nodes = engine.nodes(features, audio, dict.fromkeys(nets, fragments))
-        made.views += len(frames)
-        made.windows += len(taken) if engine.listens else 0
+        made.views += 3 * len(taken)
+        made.windows += len(taken) if hears else 0
         moments = np.rint(np.array(middles) * source.fps).astype(int)
         yield moments, {name: x[: len(taken)] for name, x in nodes.items()}
+
+
+def _seen(engine: Engine, features: list, frames: Sequence[Frame]) -> list:
+    """The rings with `frames` in their first rows."""
+    views = [{size: squash(frame.image, size) for size in engine.sizes} for frame in frames]
+    for first in range(0, len(views), engine.batch):
+        part = views[first : first + engine.batch]
+        part += part[-1:] * (engine.batch - len(part))
+        stacked = {size: np.stack([view[size] for view in part]) for size in engine.sizes}
+        features = engine.encode_frames(features, stacked, first)
+    return features

@@ -77,7 +77,8 @@ class Engine:
         sounds = [structure.module.sound for structure in structures]
         self.windows = sorted({sound.window for sound in sounds if sound is not None})  # samples
         self.batch, self.sound_group = batch, min(SOUND_GROUP, batch)
-        self.rows = -(-(batch + self.behind + self.ahead) // batch) * batch
+        rows = max(batch + self.behind + self.ahead, 3 if self.banked else 0)  # a moment of a bank is three frames
+        self.rows = -(-rows // batch) * batch
         windows = -(-batch // self.sound_group) * self.sound_group  # at most one for each frame of a batch, in whole groups
         self.sound_rows = (self.rows // batch + 1) * windows
 
@@ -145,6 +146,16 @@ class Engine:
             features.append({name: jnp.zeros((self.rows, *x.shape[1:]), x.dtype) for name, x in shapes.items()})
             audio.append(None if sound is None else jnp.zeros((self.sound_rows, sound.features)))
         return features, audio
+
+    def silence(self) -> dict[int, np.ndarray]:
+        """`windows` of silence, for `encode_audio`."""
+        return {window: np.zeros((self.sound_group, window), np.float32) for window in self.windows}
+
+    def node_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(h, w, C) of the node states of each net in `banked`."""
+        one = Fragments.of(np.zeros((self.batch, 1, 3), np.int32), np.zeros((self.batch, 1), np.int32))
+        shapes = jax.eval_shape(self._nodes, self.variables, *self.rings(), dict.fromkeys(self.banked, one))
+        return {name: tuple(x.shape[1:]) for name, x in shapes.items()}
 
     def encode_frames(self, rings: list, views: dict[int, np.ndarray], row: int) -> list:
         """Encode `views`, of each of `sizes` (batch, size, size, 3) uint8, into ring rows row .. row + batch - 1.

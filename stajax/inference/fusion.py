@@ -1,4 +1,7 @@
-"""Fusing the maps of several fixation nets: Eq. 21, its alternative Eq. 23, and what the release does."""
+"""Fusing the maps of several fixation nets: Eq. 21, its alternative Eq. 23, and what the release does.
+
+A map that is the same everywhere says nothing: Z makes zeros of it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-
-def min_max(maps: jax.Array) -> jax.Array:
-    """Z: each map (..., h, w) to [0, 1] by its own minimum and maximum; a constant map becomes zeros."""
-    low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)
-    return jnp.where(high > low, (maps - low) / jnp.where(high > low, high - low, 1), 0)
+from stajax.cam.normalise import min_max
 
 
 def _product_and_sum(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,13 @@ import numpy as np
 from stajax.media import SAMPLE_RATE, cut_windows
 
 SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent and its switch off
+
+
+def window_number(time: float, hop: float) -> int:
+    """Which window of a grid of `hop` seconds is nearest to `time`; halfway the later one, whatever rounding did to the last
+    bits.
+    """
+    return math.floor(time / hop + 0.5 + 1e-6)
 
 
 def is_loud(windows: np.ndarray) -> np.ndarray:

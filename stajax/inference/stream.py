@@ -18,7 +18,7 @@ import numpy as np
 
 from stajax.inference.bank import Bank, Banks
 from stajax.inference.engine import Engine
-from stajax.inference.sound import SoundBuffer, is_loud
+from stajax.inference.sound import SoundBuffer, is_loud, window_number
 from stajax.media import SAMPLE_RATE, MonoResampler, squash
 from stajax.models.fragments import Fragments, Span
 
@@ -38,8 +38,8 @@ class Stream:
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
     until their sound is there. Without it, and where the sound is silent, the audio switch is off. banks, clip: of nets with
     company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed. context: what
-    the engine's `output` is told of this clip, such as its tag. phi: of each frame by its number, from an audio
-    switch that was asked before.
+    the engine's `output` is told of this clip, such as its tag. phi: of each frame by its number, from an audio switch that was
+    asked before.
 
         stream = model.stream(fps=25)
         for image in camera:
@@ -68,12 +68,11 @@ class Stream:
         self._resampler = MonoResampler(rate)
         self.sound.closed = not sound
         self.views_encoded = self.windows_encoded = 0
-        self.bank_views = 0  # views that banks of this clip took before it began
+        self.bank_views = 0  # of them, beside these: what banks of this clip took before it began
         self.banks = Banks(engine, banks, clip=clip)
         self._features, self._audio = engine.rings()
         if engine.hears_silence and not self.hears:
-            silence = {window: np.zeros((engine.sound_group, window), np.float32) for window in engine.windows}
-            self._audio = engine.encode_audio(self._audio, silence, 0)
+            self._audio = engine.encode_audio(self._audio, engine.silence(), 0)
         self._waiting: deque[tuple[float, dict[int, np.ndarray]]] = deque()  # frames not yet encoded: time, views by size
         self._encoded = self._predicted = 0  # frame numbers
         self._last_time = -1 / fps
@@ -144,17 +143,13 @@ class Stream:
     def _advance(self) -> None:
         while len(self._waiting) >= self.engine.batch:
             last = self._waiting[self.engine.batch - 1][0]
-            if self.hears and not self.sound.reaches(self._grid(last) * self.engine.hop):
+            if self.hears and not self.sound.reaches(window_number(last, self.engine.hop) * self.engine.hop):
                 if self._last_time - self.sound.end > MAX_WAIT:
                     raise ValueError(
                         f"frames are over {MAX_WAIT:.0f} s ahead of their sound; push sound too, or stream with sound=False"
                     )
                 return
             self._step()
-
-    def _grid(self, time: float) -> int:
-        """Number of the sound window nearest to `time`; halfway the later one, whatever rounding did to the last bits."""
-        return math.floor(time / self.engine.hop + 0.5 + 1e-6)
 
     def _step(self) -> None:
         """Encode one batch of waiting frames, then predict every frame whose neighbours are there."""
@@ -167,7 +162,7 @@ class Stream:
         self._features = engine.encode_frames(self._features, views, first)
         self._times[first : first + count] = times
         if self.hears:
-            heard = self._listen([self._grid(time) for time in times])
+            heard = self._listen([window_number(time, engine.hop) for time in times])
             self._sound_row[first : first + count], loud = np.transpose(heard)
             self._switch[first : first + count] = loud * [self.phi(self._encoded + k) for k in range(count)]
         self._encoded += count

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stajax import cam
 from stajax.inference.engine import Engine
-from stajax.inference.fusion import FUSIONS, fuse, min_max
+from stajax.inference.fusion import FUSIONS, fuse
 from stajax.inference.stream import Stream
 from stajax.models.fixation import STAConfig
 from stajax.models.network import NetworkConfig, Structure
@@ -21,10 +22,12 @@ def test_fusion_equals_the_golden(how, name):
     np.testing.assert_allclose(fuse(maps, how)[0], GOLDEN[name], atol=2e-6)
 
 
-def test_a_single_net_is_left_alone_and_a_constant_map_normalises_to_zeros():
-    only = jnp.asarray(np.random.default_rng(0).random((2, 5, 4)))
+def test_a_single_net_is_left_alone_and_a_flat_map_counts_as_zeros():
+    only, flat = jnp.asarray(np.random.default_rng(0).random((2, 5, 4))), jnp.full((2, 5, 4), 0.7)
     assert all((fuse([only], how) == only).all() for how in FUSIONS)
-    np.testing.assert_array_equal(min_max(jnp.full((1, 3, 3), 0.7)), 0)
+    np.testing.assert_array_equal(fuse([only, flat], "paper_agg"), 0)  # a factor of its product is zero
+    np.testing.assert_allclose(fuse([only, flat], "paper"), fuse([only, 0 * flat], "paper"), atol=1e-6)
+    np.testing.assert_allclose(fuse([only, flat], "released_max"), cam.min_max(only), atol=1e-6)
 
 
 def test_two_nets_share_one_encoder_pass_and_are_fused():
