@@ -56,14 +56,14 @@ class Banks:
 
     def rows(self, name: str, targets: np.ndarray) -> np.ndarray:
         """Rows of the net's bank that keep each of `targets` (M,) company: (M, n) int32."""
-        n, options = self.engine.banked[name], {"seed": self.seed, "clip": self.clip}
+        n, seed = self.engine.banked[name], self.seed
         if name in self.growing:
             moments, rows = np.array(list(self._slots)), np.array(list(self._slots.values()))
-            return rows[draw_from_bank(moments, targets, n, **options)].astype(np.int32)
+            return rows[draw_from_bank(moments, targets, n, seed=seed)].astype(np.int32)
         bank = self.given[name]
         if bank.clips:
-            return draw_from_tag_bank(bank.clips, targets, n, **options).astype(np.int32)
-        return draw_from_bank(bank.moments, targets, n, **options).astype(np.int32)
+            return draw_from_tag_bank(bank.clips, targets, n, seed=seed, clip=self.clip).astype(np.int32)
+        return draw_from_bank(bank.moments, targets, n, seed=seed).astype(np.int32)
 
     def grow(self, targets: np.ndarray, nodes: Mapping[str, jax.Array]) -> None:
         """Put in what belongs there of the next `targets`, consecutive frame numbers, with node states `nodes` (batch, ...)."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from stajax.inference.bank import Bank, of_clip
 from stajax.inference.engine import Engine
-from stajax.inference.source import Source, VideoSource
+from stajax.inference.source import ArraySource, Source, VideoSource
 from stajax.inference.stream import Stream
 from stajax.layers.resize import resize
-from stajax.media import SAMPLE_RATE, MediaWarning, VideoInfo, probe
+from stajax.media import SAMPLE_RATE, MediaWarning, VideoInfo, probe, to_mono_16k
 from stajax.models import folder
 
 BATCH = 16
@@ -66,7 +66,8 @@ class Model:
         """Fixation maps of a clip, which is held in memory; `shown` and `stream` work in bounded memory.
 
         Args:
-            clip: path of a video or a picture, or frames (T, H, W, 3) uint8 RGB.
+            clip: path of a video or a picture, or frames (T, H, W, 3) uint8 RGB. Of an iterator, which cannot be looked ahead
+                in, nets with long-term company get it from what has passed.
             sound, rate, fps: for frames only: samples (n,) or (n, channels) of any type and their rate in Hz, and the frame
                 rate. Without sound the audio switch is off.
             size: (width, height) to stretch the maps to; by default they have the net's `output_size`.
@@ -82,9 +83,14 @@ class Model:
             time = np.array([time for time, _ in pairs])
             maps = np.stack([saliency for _, saliency in pairs])
         else:
-            stream = self.stream(fps=fps, sound=sound is not None, rate=rate)
-            if sound is not None:
-                stream.push((), sound=sound)
+            heard = None if sound is None else to_mono_16k(sound, rate)
+            clip = [clip] if isinstance(clip, np.ndarray) and clip.ndim == 3 else clip
+            if isinstance(clip, np.ndarray | Sequence):
+                stream = stream_of(self.engine, ArraySource(clip, heard, fps))
+            else:
+                stream = self.stream(fps=fps, sound=sound is not None)
+            if heard is not None:
+                stream.push((), sound=heard)
                 stream.close_sound()
             parts = [stream.push(clip), stream.finish()]
             time = np.concatenate([part.time for part in parts])
@@ -110,14 +116,14 @@ class Model:
 def stream_of(engine: Engine, source: Source, banks: Mapping[str, Bank] | None = None, **options: Any) -> Stream:
     """A stream for a clip, with banks of the clip itself for the nets that want one and are not in `banks`.
 
-    Warns where the clip cannot be seeked, so that banks grow from what has passed. options: of `Stream`.
+    Warns where the clip cannot be read by seeking, so that banks grow from what has passed. options: of `Stream`.
     """
     made = of_clip(engine, source, leave_out=banks or ())
     banks = made.banks | dict(banks or {})
     stream = Stream(engine, fps=source.fps, sound=source.has_sound, banks=banks, clip=source.name, **options)
     stream.bank_views = made.views
     if stream.banks.growing and source.moves:
-        message = f"{source.path}: cannot be seeked; long-term company comes from what has passed"
+        message = f"{source.path}: {made.why_not}; long-term company comes from what has passed"
         warnings.warn(message, MediaWarning, stacklevel=3)
     return stream
 

@@ -2,15 +2,15 @@
 
 The coarse stage runs S, ST and SA on whole frames, and with them the nets with company. A box around what their SCAM marks is
 cut out of each frame, and S, ST and SA of the fine stage look into it. Their CAMs, pasted back, and those of the nets with
-company are fused by the confidences of the tag.
+company are fused by the confidences of the tag (`evidence.py`).
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,20 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stajax import cam
 from stajax.data.tags import find_all
 from stajax.encoders.params import WeightsError
-from stajax.inference.bank import Bank
+from stajax.inference.bank import Bank, together
 from stajax.inference.classification import target_maps
 from stajax.inference.engine import Engine
+from stajax.inference.evidence import Evidence, coarse_boxes, fused, on_grid, smoothed
 from stajax.inference.predict import Shown, stream_clip, stream_of
 from stajax.inference.source import Source
-from stajax.layers.resize import resize
-from stajax.media import squash
+from stajax.inference.tag_banks import digest, read_banks
+from stajax.media import MediaWarning, squash
 from stajax.models import folder
 
 FINE = "fine"  # the member of a model whose nets look into the box
-_CHUNK = 64  # frames fused at once
+_TAGS = 4  # the nets are asked about so many at once, or a multiple, so that hardly any number of tags is compiled anew
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,23 @@ class Settings:
 class PseudoFixations(NamedTuple):
     """What a tagged clip becomes."""
 
-    maps: np.ndarray  # (T, h, w) float32 in [0, 1]; zeros where not valid
+    maps: np.ndarray  # (T, h, w) float32 in [0, 1]: SCAM+, or SCAM where no net has company; zeros where not valid
     valid: np.ndarray  # (T,) bool: some source was sure of the tag
     time: np.ndarray  # (T,) float64 seconds
     fps: float
     confidence: dict[str, np.ndarray]  # source -> (T, tags) float32, of each tag
     sure: dict[str, np.ndarray]  # source -> (T, tags) bool: the tag was its strict maximum
-    cams: dict[str, np.ndarray]  # source -> (T, h, w) float16 in [0, 1], the mean over tags; those of the fine stage in place
     coarse: np.ndarray  # (T, h, w) float16, SCAM of the coarse stage
+    scam: np.ndarray  # (T, h, w) float16, SCAM of the last stage, without company
     boxes: np.ndarray  # (T, 4) float32 top, left, bottom, right as parts of the frame: around what the coarse maps mark
+    evidence: Evidence  # what the nets say
+    own: tuple[str, ...]  # the sources of SCAM; the others have company
     views: dict[str, int]  # distinct views through the encoders, by stage and for banks
 
-
-class _Found(NamedTuple):
-    """What nets say of a clip: by source, of each frame and tag."""
-
-    maps: dict[str, np.ndarray]  # (T, tags, h, w), the class's channel
-    confidence: dict[str, np.ndarray]  # (T, tags, 2), of the tag and of the strongest other class
-    phi: np.ndarray  # (T,) of the nets that listen, 0 where there are none
-    time: np.ndarray
+    def cams(self, frames: Sequence[int]) -> dict[str, np.ndarray]:
+        """The CAMs of some frames: source -> (n, h, w) float32 in [0, 1], the mean over tags; of the fine stage in place."""
+        found = on_grid(self.evidence.of(np.asarray(frames)), self.maps.shape[1])
+        return {name: found[name].mean(1) for name in self.confidence}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +105,19 @@ class PseudofixModel:
     def numbers(self, tags: str | int | Sequence[str | int]) -> tuple[int, ...]:
         """Numbers of the tags, names or aliases. Raises DataError that lists the known ones."""
         return find_all([tags] if isinstance(tags, str | int) else tags, self.classes)
+
+    def banks(self, numbers: Iterable[int]) -> dict[str, Bank]:
+        """The cross-term banks of these classes that the model folder carries. Raises WeightsError for those of other nets."""
+        shapes = {name: shape for name, shape in self.whole.node_shapes().items() if name in self.crossing}
+        found = [read_banks(self.path, name, shapes) for name in self._named(numbers)] if shapes else []
+        return {net: together([of[net] for of in found if net in of]) for net in shapes if any(net in of for of in found)}
+
+    def banks_digest(self, numbers: Iterable[int]) -> str:
+        """Of the banks that `banks` would give."""
+        return digest(self.path, self._named(numbers)) if self.crossing else ""
+
+    def _named(self, numbers: Iterable[int]) -> list[str]:
+        return [list(self.classes)[number] for number in numbers]
 
 
 def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings = Settings()) -> PseudofixModel:
@@ -141,15 +152,15 @@ def load(name_or_path: str | os.PathLike, *, batch: int = 16, settings: Settings
 
     modules = {net: module for member in whole for net, module in member.structure.module.nets.items()}
     has_company = {net for net, module in modules.items() if len(module.span.nodes) + module.bank > 1}
-    crossing = [net for net, module in modules.items() if getattr(module.config, "granularity", "") == "cross"]
     fine = [member for name, member in members.items() if _is_fine(name) and found[name] and settings.fine]
+    coarse = engine([*whole, *switches], lambda net: settings.company or net not in has_company)
     return PseudofixModel(
         name=name,
         path=folder.find(name_or_path),
         classes=whole[0].classes,
-        whole=engine([*whole, *switches], lambda net: settings.company or net not in has_company),
+        whole=coarse,
         crops=engine(fine) if fine else None,
-        crossing=tuple(crossing) if settings.company else (),
+        crossing=tuple(net for net in coarse.banked if getattr(modules[net].config, "granularity", "") == "cross"),
         settings=settings,
         fingerprint=f"{name} {folder.fingerprint(members.values())} {settings}",
     )
@@ -187,12 +198,13 @@ def pseudo_fixations(
 ) -> PseudoFixations:
     """Where people would look in a clip, from nothing but its tags.
 
-    A clip with several tags gets the maps of each, averaged over the tags that some source is sure of.
+    A clip with several tags gets the maps of each, averaged over the tags that some source is sure of. What is held in memory
+    grows with the clip: some 30 kB a frame at 64x64, no pictures.
 
     Args:
         tags: names, aliases or numbers of the model's classes.
-        banks: cross-term company, node states of other clips with the tag, by net; a net without one takes long-term company
-            from the clip itself.
+        banks: cross-term company, node states of other clips with the tag, by net; by default what the model folder carries.
+            A net without one takes long-term company from the clip itself, with one MediaWarning.
         report: told the stage ("coarse", "fine") and the frames done.
 
     Raises:
@@ -202,18 +214,23 @@ def pseudo_fixations(
     numbers = model.numbers(tags)
     if not numbers:
         raise ValueError(f"{source.path}: no tag; without one there are no pseudo-fixations")
-    views = {}
-    stream = stream_of(model.whole, source, banks, context=np.array(numbers))
-    found = _collect(model.whole.nets, stream_clip(stream, source), lambda frames: report("coarse", frames))
-    views |= {"coarse": stream.views_encoded, "bank": stream.bank_views}
-    own = [name for name in found.maps if not _has_company(model.whole, name)] or list(found.maps)
-    coarse = _fuse(found, own, settings.selective, side)
-    boxes = _boxes(coarse, settings, side)
-    cams = {name: _on_grid(found.maps[name], side) for name in found.maps}
-    confidence = dict(found.confidence)
+    banks = model.banks(numbers) if banks is None else banks
+    if lacking := [net for net in model.crossing if net not in banks]:
+        message = f"{source.path}: no other clip of its tag at hand; {', '.join(lacking)} gets long-term company"
+        warnings.warn(message, MediaWarning, stacklevel=2)
+    asked = np.resize(numbers, -(-len(numbers) // _TAGS) * _TAGS)
+    stream = stream_of(model.whole, source, banks, context=asked)
+    shown = stream_clip(stream, source)
+    whole = _heard(model.whole.nets, shown, len(numbers), lambda frames: report("coarse", frames))
+    views = {"coarse": stream.views_encoded, "bank": stream.bank_views}
+    own = tuple(name for name in whole.maps if not _has_company(model.whole, name)) or tuple(whole.maps)
+    evidence = Evidence(whole.maps, {}, np.tile(np.float32([0, 0, 1, 1]), (len(whole.time), 1)), whole.confidence)
+    coarse, certain = fused(evidence.only(own), side, settings.selective)
+    boxes = coarse_boxes(coarse, certain, settings.factor, settings.min_side, settings.steady)
+    scam, valid = coarse, certain
     if model.crops is not None:
         # The audio switch has looked at whole frames; what it said of them holds for the crops.
-        stream = stream_of(model.crops, source, context=np.array(numbers), phi=lambda number: float(found.phi[number]))
+        stream = stream_of(model.crops, source, context=asked, phi=lambda number: float(whole.phi[number]))
         size = max(model.crops.sizes)
 
         def view(number: int, image: np.ndarray) -> np.ndarray:
@@ -221,23 +238,26 @@ def pseudo_fixations(
             return squash(image, size, box=(boxes[number] * [height, width, height, width]).tolist())
 
         shown = stream_clip(stream, source, view=view)
-        inside = _collect(model.crops.nets, shown, lambda frames: report("fine", frames))
+        inside = _heard(model.crops.nets, shown, len(numbers), lambda frames: report("fine", frames))
         views["fine"] = stream.views_encoded
-        cams |= {name: _pasted(maps, boxes, side) for name, maps in inside.maps.items()}
-        confidence |= inside.confidence
-    maps, valid = _fuse_cams(cams, confidence, settings.selective)
-    if settings.smooth:
-        maps = np.asarray(cam.recursive_smooth(jnp.asarray(maps)))
+        evidence = Evidence(whole.maps, inside.maps, boxes, whole.confidence | inside.confidence)
+        own = tuple(dict.fromkeys((*own, *inside.maps)))
+        scam, valid = fused(evidence.only(own), side, settings.selective)
+    maps = scam
+    if len(own) < len(evidence.confidence):
+        maps, valid = fused(evidence, side, settings.selective)
     return PseudoFixations(
-        maps=maps,
+        maps=smoothed(maps) if settings.smooth else maps,
         valid=valid,
-        time=found.time,
+        time=whole.time,
         fps=source.fps,
-        confidence={name: x[..., 0] for name, x in confidence.items()},
-        sure={name: x[..., 0] > x[..., 1] for name, x in confidence.items()},
-        cams={name: x.mean(1).astype(np.float16) for name, x in cams.items()},
-        coarse=coarse[0].astype(np.float16),
+        confidence={name: x[..., 0] for name, x in evidence.confidence.items()},
+        sure={name: x[..., 0] > x[..., 1] for name, x in evidence.confidence.items()},
+        coarse=coarse.astype(np.float16),
+        scam=scam.astype(np.float16),
         boxes=boxes,
+        evidence=evidence,
+        own=own,
         views=views,
     )
 
@@ -246,82 +266,25 @@ def _has_company(engine: Engine, net: str) -> bool:
     return net in engine.banked or len(engine.spans[net].nodes) > 1
 
 
-def _collect(nets: Sequence[str], shown: Iterable[Shown], report: Callable[[int], None]) -> _Found:
+class _Heard(NamedTuple):
+    """What the nets of a stage say of a clip: by source, of each frame and tag."""
+
+    maps: dict[str, np.ndarray]  # (T, tags, h, w) float32, the class's channel
+    confidence: dict[str, np.ndarray]  # (T, tags, 2) float32, of the tag and of the strongest other class
+    phi: np.ndarray  # (T,) of the nets that listen, 0 where there are none
+    time: np.ndarray
+
+
+def _heard(nets: Sequence[str], shown: Iterable[Shown], tags: int, report: Callable[[int], None]) -> _Heard:
     """All that a stream says of a clip, in memory; the pictures are let go."""
     time, parts = [], []
     for number, frame in enumerate(shown, 1):
         time.append(frame.time)
-        parts.append(jax.tree.map(lambda x: x.astype(np.float32), frame.map))
+        parts.append(frame.map)
         report(number)
-    found = jax.tree.map(lambda *x: np.stack(x), *parts)
-    maps, confidence = ({net: found[net][what] for net in nets} for what in ("maps", "confidence"))
-    return _Found(maps, confidence, np.max([found[net]["phi"] for net in nets], axis=0), np.array(time))
 
+    def of(net: str, what: str) -> np.ndarray:
+        return np.stack([part[net][what][:tags] for part in parts]).astype(np.float32)
 
-def _fuse(found: _Found, nets: Sequence[str], selective: bool, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """SCAM of some nets on a grid: maps (T, side, side), valid (T,)."""
-    return _fuse_cams({n: _on_grid(found.maps[n], side) for n in nets}, {n: found.confidence[n] for n in nets}, selective)
-
-
-def _fuse_cams(
-    cams: Mapping[str, np.ndarray], confidence: Mapping[str, np.ndarray], selective: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """CAMs (T, tags, h, w) of each source to maps (T, h, w) and valid (T,), chunk by chunk, so that one size is compiled."""
-    stacked = np.stack([cams[name] for name in cams], 2)
-    sureness = np.stack([confidence[name] for name in cams], 2)
-    parts = [_fuse_chunk(*_padded(stacked[i : i + _CHUNK], sureness[i : i + _CHUNK]), selective) for i in _chunks(stacked)]
-    maps, valid = (np.concatenate(part)[: len(stacked)] for part in zip(*parts, strict=True))
-    return maps, valid
-
-
-@partial(jax.jit, static_argnames="selective")
-def _fuse_chunk(cams: jax.Array, confidence: jax.Array, selective: bool) -> tuple[jax.Array, jax.Array]:
-    """cams (T, tags, K, h, w), confidence (T, tags, K, 2) -> maps (T, h, w), valid (T,)."""
-    if selective:
-        chosen = cam.fuse_scam(cams, confidence, jnp.zeros(cams.shape[:2], int))
-        maps, valid = chosen.maps, chosen.valid
-    else:
-        maps = cam.min_max(cam.fuse_average(cams))
-        valid = maps.max((-2, -1)) > 0
-    total = (maps * valid[..., None, None]).sum(1)
-    return cam.min_max(total), valid.any(1)
-
-
-@partial(jax.jit, static_argnames="side")
-def _grid_chunk(maps: jax.Array, side: int) -> jax.Array:
-    return resize(cam.min_max(maps)[..., None], (side, side))[..., 0]
-
-
-def _on_grid(maps: np.ndarray, side: int) -> np.ndarray:
-    """Eq. 1's CAMs of (T, tags, h, w) class maps, stretched to (T, tags, side, side)."""
-    parts = [np.asarray(_grid_chunk(*_padded(maps[i : i + _CHUNK]), side)) for i in _chunks(maps)]
-    return np.concatenate(parts)[: len(maps)]
-
-
-@partial(jax.jit, static_argnames="side")
-def _paste_chunk(maps: jax.Array, boxes: jax.Array, side: int) -> jax.Array:
-    boxes = jnp.broadcast_to(boxes[:, None] * side, (*maps.shape[:2], 4))
-    return cam.paste(cam.min_max(maps), boxes, (side, side), method="bilinear")
-
-
-def _pasted(maps: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
-    """CAMs of (T, tags, h, w) class maps of crops, back in their frames: (T, tags, side, side)."""
-    parts = [np.asarray(_paste_chunk(*_padded(maps[i : i + _CHUNK], boxes[i : i + _CHUNK]), side)) for i in _chunks(maps)]
-    return np.concatenate(parts)[: len(maps)]
-
-
-def _boxes(coarse: tuple[np.ndarray, np.ndarray], settings: Settings, side: int) -> np.ndarray:
-    """(T, 4) as parts of the frame: around what the coarse maps mark, wide enough and steady; the whole where not valid."""
-    maps, valid = coarse
-    boxes = cam.widen_boxes(cam.coarse_boxes(maps, settings.factor), (side, side), settings.min_side * side)
-    boxes = jnp.where(jnp.asarray(valid)[:, None], boxes, jnp.float32([0, 0, side, side]))
-    return np.asarray(cam.temporal_mean(boxes, settings.steady, jnp.asarray(valid)) / side, np.float32)
-
-
-def _chunks(array: np.ndarray) -> range:
-    return range(0, len(array), _CHUNK)
-
-
-def _padded(*arrays: np.ndarray) -> list[np.ndarray]:
-    """To `_CHUNK` rows, the last one repeated."""
-    return [np.concatenate([x, np.repeat(x[-1:], _CHUNK - len(x), axis=0)]) for x in arrays]
+    phi = np.max([[part[net]["phi"] for part in parts] for net in nets], axis=0)
+    return _Heard({net: of(net, "maps") for net in nets}, {net: of(net, "confidence") for net in nets}, phi, np.array(time))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +33,30 @@ class Source(Protocol):
     def moments(self, times: Sequence[float]) -> Iterator[tuple[Frame, Frame, Frame]]:
         """Three consecutive frames around each of the ascending `times`. Raises MediaError where that cannot be had."""
         ...
+
+
+class ArraySource:
+    """Frames in memory, (H, W, 3) uint8 each, `fps` a second, and their sound as the nets hear it (None: there is none)."""
+
+    name = path = "frames"
+    moves = False  # whoever gives arrays knows what they hold
+
+    def __init__(self, images: Sequence[np.ndarray], sound: np.ndarray | None, fps: float):
+        self.images, self.waveform, self.fps = images, sound, fps
+        self.has_sound, self.n_frames = sound is not None, len(images)
+        self.duration = self.n_frames / fps if fps > 0 else None
+
+    def frames(self) -> Iterator[Frame]:
+        return (self._frame(i) for i in range(self.n_frames))
+
+    def sound(self) -> Iterator[np.ndarray]:
+        return iter([] if self.waveform is None else [self.waveform])
+
+    def moments(self, times: Sequence[float]) -> Iterator[tuple[Frame, Frame, Frame]]:
+        return around(np.arange(self.n_frames) / self.fps, times, self._frame, self.path)
+
+    def _frame(self, i: int) -> Frame:
+        return Frame(self.images[i], i / self.fps)
 
 
 class VideoSource:
@@ -71,12 +95,19 @@ class RecordSource:
         return iter([self.clip.waveform()] if self.has_sound else [])
 
     def moments(self, times: Sequence[float]) -> Iterator[tuple[Frame, Frame, Frame]]:
-        if not self.n_frames:
-            raise MediaError(f"{self.name}: a record without frames")
-        last = self.n_frames - 1
-        for time in times:
-            at = min(int(np.abs(self.clip.times - time).argmin()), last)
-            yield tuple(self._frame(i) for i in (max(at - 1, 0), at, min(at + 1, last)))
+        return around(np.asarray(self.clip.times, np.float64), times, self._frame, self.path)
 
     def _frame(self, i: int) -> Frame:
         return Frame(decode_jpeg(self.clip.frames[i]), float(self.clip.times[i]))
+
+
+def around(
+    starts: np.ndarray, times: Sequence[float], frame: Callable[[int], Frame], path: str
+) -> Iterator[tuple[Frame, Frame, Frame]]:
+    """`Source.moments` of frames that are at hand by number and begin at `starts` (T,); the nearest one is the middle."""
+    if not len(starts):
+        raise MediaError(f"{path}: no frames")
+    last = len(starts) - 1
+    for time in times:
+        at = int(np.abs(starts - time).argmin())
+        yield tuple(frame(i) for i in (max(at - 1, 0), at, min(at + 1, last)))

@@ -37,9 +37,9 @@ class Stream:
 
     fps: spacing of frames that are pushed without times. sound: whether sound will be pushed, at `rate` Hz; frames then wait
     until their sound is there. Without it, and where the sound is silent, the audio switch is off. banks, clip: of nets with
-    company from elsewhere, and the name that the draws depend on; a net without one draws from what has passed. context: what
-    the engine's `output` is told of this clip, such as its tag. phi: of each frame by its number, from an audio switch that was
-    asked before.
+    company from elsewhere, and this clip's name, which keeps its own moments out of its cross-term company; a net without a
+    bank draws from what has passed. context: what the engine's `output` is told of this clip, such as its tag. phi: of each
+    frame by its number, from an audio switch that was asked before.
 
         stream = model.stream(fps=25)
         for image in camera:

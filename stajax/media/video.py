@@ -101,7 +101,8 @@ def read_moments(clip, times: Sequence[float], *, max_side: int = 1280) -> Itera
 
     Args:
         clip, max_side: as in `read_frames`.
-        times: seconds, ascending. The middle frame is the one shown then; at an end of the clip its neighbour is itself.
+        times: seconds, ascending. The middle frame is the first that begins half a frame before the moment or later, and the
+            last one of the clip where none does; at an end of the clip a frame is its own neighbour.
 
     Raises:
         MediaError: as `probe`, at once; while reading: the file cannot be seeked, or breaks before a moment.

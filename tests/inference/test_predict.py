@@ -49,7 +49,7 @@ def test_sound_of_any_kind_is_the_same_sound(model):
     assert np.array_equal(maps, model.predict(list(frames), sound=np.stack([sound, sound], 1)).maps)
     assert np.array_equal(maps, model.predict(iter(frames), sound=sound / np.float32(32768)).maps)
     slow = model.predict(frames, sound=sound.repeat(3), rate=48000).maps
-    assert 0 < np.abs(maps - slow).max() < 0.05
+    assert 0 < np.abs(maps - slow).mean() < 0.01
 
 
 def test_size_stretches_as_jax_image_does(model):
