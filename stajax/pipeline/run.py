@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from stajax.media.errors import MediaWarning
 from stajax.pipeline.manifest import Manifest, digest
 
 
@@ -120,13 +123,32 @@ def run(
         manifest.begin(step.name, made_of)
         _wait_for_all(f"begin {step.name}")
         since = time.monotonic()
-        notes = step.run(folder) or {}
+        with _warnings_counted(say):
+            notes = step.run(folder) or {}
         _wait_for_all(f"finish {step.name}")
         manifest.finish(step.name, made_of, time.monotonic() - since, notes)
         if notes:
             say("   " + ", ".join(f"{key} {_short(value)}" for key, value in notes.items()))
         jax.clear_caches()  # the next step compiles its own; hundreds of programs would stay in memory
     return manifest.steps
+
+
+@contextmanager
+def _warnings_counted(say: Callable[[str], None]) -> Iterator[None]:
+    """Says at the end what clips are wrong with, each reason once, with a clip's name and how many there are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MediaWarning)
+        yield
+    reasons: dict[str, list[str]] = {}
+    for warning in caught:
+        if issubclass(warning.category, MediaWarning):
+            clip, _, reason = str(warning.message).rpartition(": ")
+            reasons.setdefault(reason, []).append(clip)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    for reason, clips in reasons.items():
+        names = dict.fromkeys(clips)
+        say(f"   {next(iter(names))}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}")
 
 
 def _short(value: Any) -> str:

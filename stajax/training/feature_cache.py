@@ -36,7 +36,7 @@ def make_cache(
     Args:
         model: the encoders, `config.model` of a stage; all stages with the same ones may share a cache.
         process, processes: each process encodes its share of the clips.
-        report: told (clips done, clips, name).
+        report: told (clips done, clips to do, name).
 
     Raises:
         DataError: the folder holds features made with other encoders or weights. WeightsError: no weights.
@@ -55,10 +55,10 @@ def make_cache(
         return {name: x[:, 0] for name, x in found.items()}
 
     hear = jax.jit(lambda numbers, windows: structure.apply(numbers, Network.encode_audio, windows))
-    own = range(process, len(records), processes)
-    for done, index in enumerate(own, 1):
-        name = records.entries[index].name
-        clip = None if name in cache else records.get(index)
+    names = [entry.name for entry in records.entries]
+    todo = [index for index in range(process, len(records), processes) if names[index] not in cache]
+    for done, index in enumerate(todo, 1):
+        clip = records.get(index)
         if clip is not None:
             seen = _in_batches(lambda views: see(numbers, views), [_view(clip, t, model.size) for t in range(len(clip.frames))])
             heard = None
@@ -66,8 +66,8 @@ def make_cache(
                 count = count_hops(clip.times[-1]) if len(clip.times) else 1
                 windows = cut_windows(clip.waveform(), HOP * np.arange(count), structure.module.sound.window)
                 heard = _in_batches(lambda windows: hear(numbers, windows), list(windows))
-            cache.write(name, seen, heard)
-        report(done, len(own), name)
+            cache.write(names[index], seen, heard)
+        report(done, len(todo), names[index])
     return FeatureCache(folder)
 
 
