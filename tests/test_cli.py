@@ -386,8 +386,8 @@ def test_the_live_line_is_one_row(monkeypatch):
 
 def test_a_clip_of_another_run_says_so():
     printer = progress.ProgressPrinter(io.StringIO())
-    printer(Progress("skipped", Path("a.mp4"), 1, 1, message="being predicted by another run"))
-    assert printer.stream.getvalue() == "[1/1] a.mp4: being predicted by another run\n"
+    printer(Progress("skipped", Path("a.mp4"), 1, 1, message="another run is at it"))
+    assert printer.stream.getvalue() == "[1/1] a.mp4: another run is at it\n"
 
 
 def test_the_error_after_a_live_line_stands_alone(monkeypatch):

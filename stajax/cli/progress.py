@@ -9,23 +9,27 @@ from pathlib import Path
 
 
 class ProgressPrinter:
-    """Prints what `predict_clips` reports: a live line on a terminal, one line per clip elsewhere.
+    """Prints what a run over many clips reports: a live line on a terminal, one line per clip elsewhere.
 
     batch: frames that arrive at once. The first of a clip may wait for the compilation, so the rate of a clip of at least
-    three batches leaves them out.
+    three batches leaves them out. verb: what is done to a clip.
     """
 
-    def __init__(self, stream=None, *, batch: int = 16):
-        self.stream, self.batch = stream or sys.stderr, batch
+    def __init__(self, stream=None, *, batch: int = 16, verb: str = "predicted"):
+        self.stream, self.batch, self.verb = stream or sys.stderr, batch, verb
         self.live = self.stream.isatty()
-        self.begun = self.warm = self.shown = 0.0  # of this clip: its start, the end of its first batch; the last live line
-        self.finished, self.spent = 0, 0.0  # clips predicted so far, and the seconds they took
+        self.begun = self.since = self.warm = self.shown = 0.0  # starts of clip and stage, end of its first batch; last line
+        self.stage = ""
+        self.finished, self.spent = 0, 0.0  # clips done so far, and the seconds they took
 
     def __call__(self, progress) -> None:
         now, name = time.monotonic(), f"[{progress.number}/{progress.count}] {progress.clip.name}"
         if progress.kind == "start":
-            self.begun = now
+            self.begun = self.since = now
+            self.stage = ""
         elif progress.kind == "frame":
+            if progress.stage != self.stage:
+                self.since, self.stage = now, progress.stage
             if progress.frames == self.batch:
                 self.warm = now
             if self.live and now - self.shown > 0.2:
@@ -34,7 +38,9 @@ class ProgressPrinter:
                 self._line(text[: shutil.get_terminal_size().columns - 1], end="")  # of two rows only one can be erased
         elif progress.kind == "done":
             self.finished, self.spent = self.finished + 1, self.spent + now - self.begun
-            self._line(f"{name}: {progress.frames} frames, {self._rate(progress.frames, now):.0f} frames/s")
+            rate = progress.frames / max(now - self.begun, 1e-3) if self.stage else self._rate(progress.frames, now)
+            banks = f", {progress.bank_views} more for banks" if progress.bank_views else ""
+            self._line(f"{name}: {progress.frames} frames{banks}, {rate:.0f} frames/s")
         elif progress.kind == "skipped":
             self._line(f"{name}: {progress.message or 'done already'}")
         elif progress.kind in ("warning", "failed"):
@@ -42,22 +48,23 @@ class ProgressPrinter:
 
     def _rate(self, frames: int, now: float) -> float:
         if frames < 3 * self.batch:
-            return frames / max(now - self.begun, 1e-3)
+            return frames / max(now - self.since, 1e-3)
         return (frames - self.batch) / max(now - self.warm, 1e-3)
 
     def _frames(self, progress, now: float) -> str:
         rate = self._rate(progress.frames, now)
+        stage = f"{progress.stage}, " if progress.stage else ""
         if not progress.expected or progress.frames > progress.expected:
-            return f"{progress.frames} frames, {rate:.0f} frames/s"
+            return f"{stage}{progress.frames} frames, {rate:.0f} frames/s"
         left = (progress.expected - progress.frames) / rate
-        text = f"{progress.frames}/{progress.expected} frames, {rate:.0f} frames/s, {clock(left)} left"
+        text = f"{stage}{progress.frames}/{progress.expected} frames, {rate:.0f} frames/s, {clock(left)} left"
         if self.finished and progress.number < progress.count:
             left += (progress.count - progress.number) * self.spent / self.finished
             text += f", about {clock(left)} left in all"
         return text
 
     def close(self, summary, out: str) -> None:
-        counts = [(len(summary.done), "predicted"), (len(summary.skipped), "skipped"), (len(summary.failed), "failed")]
+        counts = [(len(summary.done), self.verb), (len(summary.skipped), "skipped"), (len(summary.failed), "failed")]
         print(", ".join(f"{count} {what}" for count, what in counts if count) + f"; results in {Path(out)}")
 
     def _line(self, text: str, end: str = "\n") -> None:

@@ -7,19 +7,21 @@ import os
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from stajax.inference.outputs import ClipWriter, locked
-from stajax.inference.predict import Model
-from stajax.media import MediaError, MediaWarning, OutputError, probe
+from stajax.inference.predict import Model, stream_clip, stream_of
+from stajax.inference.source import VideoSource
+from stajax.media import MediaError, MediaWarning, OutputError, VideoInfo, probe
 from stajax.models.folder import fingerprint
 
-NUMERICS = 1  # raise it when the same clip and weights would give other maps
+NUMERICS = 2  # raise it when the same clip and weights would give other maps
 
 SUFFIXES = frozenset(
     [
@@ -56,19 +58,27 @@ class Job:
     folder: Path
 
 
+class Cost(NamedTuple):
+    """What one clip took."""
+
+    frames: int
+    bank_views: int = 0  # frames that banks read before the clip began
+
+
 @dataclass
 class Summary:
-    """How a run of `predict_clips` went."""
+    """How a run over many clips went."""
 
     done: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)  # done already, or being predicted by another run
+    skipped: list[Path] = field(default_factory=list)  # done already, or another run is at them
     failed: dict[Path, str] = field(default_factory=dict)  # clip -> what was wrong with it
     frames: int = 0
+    bank_views: int = 0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What `predict_clips` reports while it works. kind: start, frame, warning, done, skipped or failed."""
+    """What a run over many clips reports. kind: start, frame, warning, done, skipped or failed."""
 
     kind: str
     clip: Path
@@ -77,10 +87,12 @@ class Progress:
     frames: int = 0  # of this clip so far
     expected: int | None = None  # frames of this clip, an estimate
     message: str = ""  # what is wrong; for a skipped clip why, unless it is done already
+    stage: str = ""  # of those that read all frames, where there are several
+    bank_views: int = 0  # frames that banks read
 
 
 def jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[Job]:
-    """What `predict` is to do: files as given, folders searched for clips, each to `out`/<name without suffix>.
+    """What is to be done: files as given, folders searched for clips, each to `out`/<name without suffix>.
 
     Below a folder the results keep its subfolders. Two clips that would share a folder keep their suffixes. Hidden files and
     results of earlier runs are no clips.
@@ -122,80 +134,110 @@ def predict_clips(
 ) -> Summary:
     """Fixation maps, overlay videos and pictures of clips, streamed to `out`; see `outputs` for the files.
 
-    A clip that is done with the same model and settings is skipped, as is one that another run is predicting; one that
-    cannot be read, or whose folder holds the results of another clip, is reported and the others go on. A killed run leaves
-    no half-written result.
-
     Args:
         inputs: clips and folders of clips.
         size: (width, height) of the maps; by default the net's output size.
         overlay, png: write `overlay.mp4`; write each map as an 8-bit grey picture.
-        overwrite: predict again what is done already, and over the results of other clips.
+        overwrite, report: as in `each_clip`, as is what it raises.
+    """
+
+    def predict(job: Job, info: VideoInfo, settings: dict, outdated: bool, tell: Callable[..., None]) -> Cost:
+        source = VideoSource(info)
+        stream = stream_of(model.engine, source)
+        with (
+            closing(stream_clip(stream, source)) as items,
+            ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=outdated) as writer,
+        ):
+            for frames, shown in enumerate(items, 1):
+                writer.write(shown)
+                tell("frame", frames=frames, expected=info.n_frames)
+        return Cost(writer.frames, stream.bank_views)
+
+    settings = {
+        "model": model.name,
+        "nets": list(model.engine.nets),
+        "fusion": model.engine.fusion,
+        "size": list(size or reversed(model.output_size)),
+        "weights": fingerprint(model.members),
+    }
+    wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
+    return each_clip(inputs, out, predict, settings=settings, wanted=wanted, overwrite=overwrite, report=report)
+
+
+def each_clip(
+    inputs: Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    make: Callable[..., Cost],
+    *,
+    settings: Mapping,
+    wanted: Sequence[str],
+    overwrite: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Summary:
+    """One clip after the other to a folder of results each, resumable.
+
+    A clip that is done with the same settings is skipped, as is one that another run is at; one that cannot be read, or whose
+    folder holds the results of another clip, is reported and the others go on. A killed run leaves no half-written result.
+
+    Args:
+        inputs: clips and folders of clips.
+        make: (job, what `probe` found, settings to store, whether what is there has others, tell) -> Cost. It writes the files,
+            each of which appears whole, the first of `wanted` last. tell("frame", ...) takes fields of a `Progress`.
+        settings: what the results depend on beside the clip, plain JSON.
+        wanted: names of the files of a clip that is done; the first is an .npz that holds `settings`.
+        overwrite: make again what is done already, and over the results of other clips.
 
     Raises:
         MediaError: an input does not exist. OutputError: results cannot be written (no space, no permission).
     """
-    summary, todo, weights = Summary(), jobs(inputs, out), fingerprint(model.members)
+    summary, todo = Summary(), jobs(inputs, out)
     for number, job in enumerate(todo, 1):
 
-        def tell(kind: str, frames: int = 0, expected: int | None = None, message: str = "", _at=(job.clip, number)) -> None:
-            report(Progress(kind, *_at, len(todo), frames, expected, message))
+        def tell(kind: str, _at=(job.clip, number), **fields) -> None:
+            report(Progress(kind, *_at, len(todo), **fields))
 
         try:
-            settings = _settings(model, job.clip, size, weights)
+            own = _settings(job.clip, settings)
             with locked(job.folder) as free:
-                frames = _predict(model, job, settings, tell, size, overlay, png, overwrite) if free else 0
+                cost = _one_clip(job, make, own, wanted, overwrite, tell) if free else None
         except OutputError:
             raise
         except MediaError as error:
             summary.failed[job.clip] = str(error)
             tell("failed", message=str(error))
             continue
-        if frames:
+        if cost is not None:
             summary.done.append(job.clip)
-            summary.frames += frames
-            tell("done", frames, frames)
+            summary.frames += cost.frames
+            summary.bank_views += cost.bank_views
+            tell("done", frames=cost.frames, expected=cost.frames, bank_views=cost.bank_views)
         else:
             summary.skipped.append(job.clip)
-            tell("skipped", message="" if free else "being predicted by another run")
+            tell("skipped", message="" if free else "another run is at it")
     return summary
 
 
-def _predict(
-    model: Model,
-    job: Job,
-    settings: dict,
-    tell: Callable[..., None],
-    size: tuple[int, int] | None,
-    overlay: bool,
-    png: bool,
-    overwrite: bool,
-) -> int:
-    """Predict one clip; gives the frames written, 0 if it is done already."""
-    stored = _stored(job.folder)
+def _one_clip(
+    job: Job, make: Callable[..., Cost], settings: dict, wanted: Sequence[str], overwrite: bool, tell: Callable[..., None]
+) -> Cost | None:
+    """What one clip took, None if it is done already."""
+    stored = _stored(job.folder / wanted[0])
     other = stored.get("source", "")
     if not overwrite and os.path.isfile(other) and not job.clip.samefile(other):
         raise MediaError(f"{job.clip}: {job.folder} holds the results of {other}; give another -o, or --overwrite")
     same = {**stored, "source": None} == {**settings, "source": None}  # a clip that moved is still the same
-    wanted = ["maps.npz"] + ["overlay.mp4"] * overlay + ["png"] * png
     if same and not overwrite and all((job.folder / name).exists() for name in wanted):
-        return 0
+        return None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MediaWarning)
         info = probe(job.clip)
-        tell("start", 0, info.n_frames)
-        with (
-            closing(model.shown(info)) as items,
-            ClipWriter(job.folder, info, settings, size=size, overlay=overlay, png=png, outdated=not same) as writer,
-        ):
-            for frames, shown in enumerate(items, 1):
-                writer.write(shown)
-                tell("frame", frames, info.n_frames)
+        tell("start", expected=info.n_frames)
+        cost = make(job, info, settings, not same, tell)
     messages = [str(warning.message) for warning in caught if issubclass(warning.category, MediaWarning)]
     if messages:  # one for all: a file that breaks off does so for pictures and sound
         reasons = dict.fromkeys(message.removeprefix(f"{job.clip}: ") for message in messages)
         tell("warning", message=f"{job.clip}: {'; '.join(reasons)}")
-    return writer.frames
+    return cost
 
 
 def _inside(item: Path, out: Path) -> list[Path]:
@@ -208,34 +250,25 @@ def _inside(item: Path, out: Path) -> list[Path]:
 
 def _result(path: Path) -> bool:
     """Whether an earlier run wrote `path`."""
-    folder = path.parent.parent if path.parent.name == "png" else path.parent if path.name == "overlay.mp4" else None
-    return folder is not None and (folder / "maps.npz").exists()
+    names = ("overlay.mp4", "strip.png")
+    folder = path.parent.parent if path.parent.name == "png" else path.parent if path.name in names else None
+    return folder is not None and any((folder / name).exists() for name in ("maps.npz", "pseudo.npz"))
 
 
-def _settings(model: Model, clip: Path, size: tuple[int, int] | None, weights: str) -> dict:
-    """What the maps depend on: the clip, the model, the options, our own arithmetic. And `source`, where the clip lay."""
+def _settings(clip: Path, settings: Mapping) -> dict:
+    """What results depend on: the clip, the given settings, our own arithmetic. And `source`, where the clip lay."""
     try:
         stat = clip.stat()
     except OSError as error:
         raise MediaError(f"{clip}: cannot be read any more ({error.strerror})") from None
-    return {
-        "source": str(clip.resolve()),
-        "clip": clip.name,
-        "bytes": stat.st_size,
-        "modified": stat.st_mtime,
-        "model": model.name,
-        "nets": list(model.engine.nets),
-        "fusion": model.engine.fusion,
-        "size": list(size or reversed(model.output_size)),
-        "weights": weights,
-        "version": NUMERICS,
-    }
+    own = {"source": str(clip.resolve()), "clip": clip.name, "bytes": stat.st_size, "modified": stat.st_mtime}
+    return {**own, **settings, "version": NUMERICS}
 
 
-def _stored(folder: Path) -> dict:
-    """Settings in the `maps.npz` of a folder; empty if it has none or cannot be read."""
+def _stored(path: Path) -> dict:
+    """Settings in the archive of results at `path`; empty if there is none or it cannot be read."""
     try:
-        with np.load(folder / "maps.npz", allow_pickle=False) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             return dict(json.loads(str(archive["settings"])))
     except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}

@@ -268,7 +268,7 @@ def test_a_clip_that_another_run_predicts_is_skipped(model, bring, tmp_path):
     outer = predict_clips(model, given, out, png=True, report=report)
     assert inner[0].skipped == given[:1] and inner[0].done == given[1:]
     assert outer.done == given[:1] and outer.skipped == given[1:]
-    assert (seen[0].kind, seen[0].message) == ("skipped", "being predicted by another run")
+    assert (seen[0].kind, seen[0].message) == ("skipped", "another run is at it")
     assert len(arrays(out / "short")["maps"]) == 12 and not any("/." in name for name in files(out))
 
 
