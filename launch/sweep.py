@@ -142,8 +142,9 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 def table(runs: Sequence[Run], measured: Sequence[Mapping[str, float]]) -> str:
     """For people: of a pipeline the pseudo-fixations, the fixation nets and what follows; of a training all."""
     shown = {"pseudofix", "predict", "score", *(stage for stage, what in STAGES.items() if what.task == "fixation")}
-    columns = _columns(measured)
-    columns = [name for name in columns if "." not in name or name.partition(".")[0] in shown]
+    counts = ("step", "clips", "frames", "bce", "kl")  # the parts of a loss, and how much there was of what
+    columns = [name for name in _columns(measured) if "." not in name or name.partition(".")[0] in shown]
+    columns = [name for name in columns if name.partition(".")[2] not in counts]
     rows = [["", *columns]]
     for run, values in zip(runs, measured, strict=True):
         texts = [f"{values[name]:.4g}" if name in values else "-" for name in columns]
