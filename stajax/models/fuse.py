@@ -117,6 +117,8 @@ class SoundGate(nnx.Module):
     """
 
     def __init__(self, deconv: DeConv, position: SwitchPosition):
+        if position not in ("outside", "inside"):
+            raise ValueError(f"switch_position {position!r}; known: outside, inside")
         self.deconv, self.position = deconv, position
 
     def __call__(self, vectors: jax.Array, switch: jax.Array) -> tuple[jax.Array, jax.Array | float]:

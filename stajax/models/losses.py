@@ -42,8 +42,10 @@ def fixation_loss(
     """Eq. 17: BCE + KL with weights 1:1, of logits (B, H, W) against maps (B, H, W) in [0, 1]; the two terms in aux.
 
     weight: (B,) of each map, such as its `valid`; the terms are weighted means, 0 where nothing weighs. By default all are
-    equal.
+    equal. ValueError with normalise="batch", which has one KL for all maps.
     """
+    if weight is not None and normalise == "batch":
+        raise ValueError('maps have weights of their own only with normalise="image"; "batch" has one KL for all of them')
     if weight is None:
         bce = binary_cross_entropy(logits, target)
         kl = jnp.mean(kl_divergence(jax.nn.sigmoid(logits), target, normalise=normalise))

@@ -40,6 +40,8 @@ class AudioSwitch(nnx.Module):
     """SA fuse (Eq. 5), a 1x1 convolution to two classes (off, on), global average pooling."""
 
     def __init__(self, config: SwitchConfig, frames: FrameEncoder, sound: SoundEncoder, *, rngs: nnx.Rngs):
+        if config.decision not in ("argmax", "positive"):
+            raise ValueError(f"decision {config.decision!r}; known: argmax, positive")
         self.config = config
         self.branch = Branch(config, frames, sound, rngs=rngs)
         self.levels = (self.branch.level,)

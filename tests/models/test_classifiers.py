@@ -139,6 +139,7 @@ def one_line(message, case):
     [
         ({"source": "as"}, "source 'as'; known: s, st, sa, sta"),
         ({"stride": 4}, "a branch reads stride 4; the encoder has (8, 16, 32)"),
+        ({"source": "sa", "switch_position": "Inside"}, "switch_position 'Inside'; known: outside, inside"),
         (
             {"source": "sa", "audio_fuse": "sum"},
             "audio_fuse 'sum'; known: sa_fuse, addition, multiplication, concatenation, bilinear",

@@ -118,6 +118,12 @@ def test_a_map_that_weighs_nothing_has_no_part_in_the_loss(maps):
     assert value == 0 and not by_logits.any()
 
 
+def test_weights_of_maps_and_one_kl_for_all_exclude_each_other(maps):
+    logits, target, weight = (x[:, 0] for x in maps)
+    with pytest.raises(ValueError, match="one KL for all of them"):
+        fixation_loss(logits, target, normalise="batch", weight=weight)
+
+
 def test_company_fixation_loss_is_eq_20(maps):
     logits, target, weight = maps
     terms, loss = terms_in_float64(logits, target).reshape(4, 3, 2), jax.jit(company_fixation_loss)

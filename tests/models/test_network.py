@@ -285,6 +285,7 @@ def test_named_sizes_of_the_switch_fit_their_encoders():
     [
         ({"frames": "resnet"}, "unknown encoder 'resnet'; known: "),
         ({"sound": "ear"}, "unknown encoder 'ear'; known: "),
+        ({"switch": dataclasses.replace(SwitchConfig.tiny(), decision="max")}, "decision 'max'; known: argmax, positive"),
         ({"switch": SwitchConfig(stride=64)}, "a branch reads stride 64; the encoder has (8, 16, 32)"),
     ],
 )
