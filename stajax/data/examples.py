@@ -247,6 +247,8 @@ class Examples:
         return {"vectors": np.stack(vectors).astype(np.float32), "audible": audible, "heard": heard}
 
     def _is_heard(self, clip: Clip, time: float) -> bool:
+        if not len(clip.sound):
+            return False
         if clip.name not in self.heard:
             raise DataError(f"clip {clip.name}: not in what is heard; let the tagger hear these records again")
         classes = self.heard[clip.name]

@@ -146,6 +146,34 @@ class FeatureCache:
         return self.folder / (f"%2E{name[1:]}" if name.startswith(".") else name)
 
 
+class Caches:
+    """Several caches as one: a clip's features come from the first that holds it.
+
+    levels: that all of them give.
+    """
+
+    def __init__(self, caches: Sequence[FeatureCache]):
+        self.caches = list(caches)
+
+    @property
+    def levels(self) -> tuple[str, ...] | None:
+        return self.caches[0].levels
+
+    @levels.setter
+    def levels(self, levels: Sequence[str]) -> None:
+        for cache in self.caches:
+            cache.levels = tuple(levels)
+
+    def features(self, clip: str, frames: np.ndarray) -> dict[str, np.ndarray]:
+        return self._of(clip).features(clip, frames)
+
+    def vectors(self, clip: str, times: np.ndarray) -> np.ndarray:
+        return self._of(clip).vectors(clip, times)
+
+    def _of(self, clip: str) -> FeatureCache:
+        return next((cache for cache in self.caches if clip in cache), self.caches[0])
+
+
 def _made_with(folder: Path) -> dict | None:
     path = folder / MADE_WITH
     try:

@@ -39,6 +39,8 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
                 "fps": 0.0,  # frames a second to keep; 0 keeps all
                 "short_side": 256,
                 "seconds": 0.0,  # at most, of a clip; 0 takes all
+                "composites": 0,  # clips made of two real ones side by side, heard with the sound of one
+                "pictures": "",  # a folder, or a file that lists pictures: they get pseudo-fixations by tags of their own
                 "shards": 1,
                 "workers": 0,
                 "synthetic": {"clips": 240, "size": 64, "fps": 10.0, "seconds": 3.0, "classes": 4, "objects": 4},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ from ml_collections import ConfigDict
 
 from stajax.data import tags
 from stajax.data.clip_lists import read_clips, tag_names
+from stajax.data.composites import Composites
+from stajax.data.photographs import Pans, Photographs, pictures_in
+from stajax.data.pictures import read_colour
 from stajax.data.preparation import prepare
 from stajax.data.recording import Recording
-from stajax.data.records import Records
+from stajax.data.records import Records, write_records
+from stajax.data.split import held_out
 from stajax.data.synthetic import SyntheticAVE, SyntheticConfig, write_synthetic
 from stajax.inference.crops import crop_records
 from stajax.inference.pseudofix import FINE, Settings
 from stajax.inference.pseudofix import load as load_pseudofix
 from stajax.inference.pseudofix_records import pseudofix_records
+from stajax.inference.record_shards import Made
+from stajax.inference.self_tagged import SelfTagged
 from stajax.media.atomic import replacing, writing
 from stajax.pipeline.assemble import assemble
 from stajax.pipeline.config import taking_part
+from stajax.pipeline.manifest import digest
 from stajax.pipeline.predicted import predict_records
 from stajax.pipeline.run import Step
 from stajax.pipeline.synthetic import score
@@ -47,6 +55,9 @@ class _Steps:
         self.share = {"process": jax.process_index(), "processes": jax.process_count()}
         self.synthetic = config.data.clips == "synthetic" and not config.data.records
         self.records = Path(config.data.records) if config.data.records else workdir / "records"
+        self.sets = {"records": self.records}  # what the nets learn tags from: name -> folder
+        if config.data.composites:
+            self.sets["composites"] = workdir / "composites"
         if renamed := [name for name, stage in config.stages.items() if stage.stage != name]:
             raise ConfigError(f"stages.{renamed[0]}.stage={config.stages[renamed[0]].stage!r}: it must be its own name")
         if not (config.data.clips or config.data.records):
@@ -64,16 +75,20 @@ class _Steps:
             raise ConfigError("stages: pseudo-fixations need a classification net, such as s or s_plus_long")
         if fine and not own:
             raise ConfigError(f"stages: {', '.join(fine)} look into the boxes of s, st or sa, of which none takes part")
-        steps = [self._records(), *([self._heard()] if self.config.switch else [])]
+        steps = [self._records(), *([self._composites()] if self.config.data.composites else [])]
+        steps += [self._heard(tuple(self.sets))] if self.config.switch else []
         data = [step.name for step in steps]
         steps += [self._train(name, data) for name in (*switch, *own)]
         if fine:
-            steps += [self._model("coarse", {"coarse": own}, switch), self._crops()]
+            steps += [self._model("coarse", {"coarse": own}, switch), self._crops(data)]
             steps += [*(self._train(name, [*data, "crops"], "crops") for name in fine)]
         steps += [self._train(name, data) for name in company]
         steps.append(self._model("scam", {"coarse": [*own, *company], FINE: fine}, switch))
-        steps.append(self._pseudofix())
-        steps += [self._train(name, [*data, "pseudofix"], "pseudo") for name in fixation]
+        steps.append(self._pseudofix(data))
+        pictures = [self._pictures()] if self.config.data.pictures and fixation else []
+        steps += pictures
+        needs = [*data, "pseudofix", *(step.name for step in pictures)]
+        steps += [self._train(name, needs, "pseudo") for name in fixation]
         if fixation:
             steps += [self._model("model", {"nets": fixation}, switch), self._predict()]
         if self.synthetic:
@@ -127,42 +142,77 @@ class _Steps:
             write_synthetic(place / "test", self._clips(test=True))
         return {"clips": self.config.data.synthetic.clips}
 
-    def _heard(self) -> Step:
+    def _composites(self) -> Step:
+        count, size = self.config.data.composites, max(stage.model.size for stage in self.config.stages.values())
+
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] == 0:
+                records = Records(self.records)
+                every = max(stage.validation for stage in self.config.stages.values())
+                rows = held_out(records.entries, every)["training"].tolist() if every else None
+                made = Composites(records, count, rows=rows, size=size, seed=self.config.seed)
+                write_records(place, made, records.classes, made_of=f"composites {count} {size} {self.config.seed}")
+            return {"clips": count}
+
+        what = "two clips in a picture, with the sound of one"
+        return Step("composites", ("records",), [count, size, self.config.seed], run, "composites", what)
+
+    def _pictures(self) -> Step:
+        files = pictures_in(self.config.data.pictures)
+        pans = Pans(size=self.config.stages[next(iter(self.config.stages))].model.size)
+
+        def run(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] == 0:
+                look, names = SelfTagged(), [file.stem for file in files]
+                saliency = cache(lambda number: look(read_colour(files[number]))[0])  # of its mirror image and pans, too
+                image = lambda number: read_colour(files[number])  # noqa: E731
+                photographs = Photographs(names, image, saliency, pans=pans, seed=self.config.seed)
+                write_records(place, photographs, Records(self.records).classes, made_of=digest([str(f) for f in files]))
+            return {"pictures": len(files)}
+
+        what = f"pseudo-fixations of {len(files)} pictures without tags"
+        return Step("pictures", ("records",), [[file.name for file in files], self.config.seed], run, "pictures", what)
+
+    def _heard(self, sets: tuple[str, ...]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             if self.config.tagger == "given":
                 return {}
             every = lambda done, count: done % 50 or self.say(f"   heard {done} of {count} clips")  # noqa: E731
-            found = tag_records(Records(self.records), report=every) if self.share["process"] == 0 else {}
-            return {"hops": sum(map(len, found.values()))}
+            hops = 0
+            for folder in self.sets.values() if self.share["process"] == 0 else ():
+                hops += sum(map(len, tag_records(Records(folder), report=every).values()))
+            return {"hops": hops}
 
         if self.config.tagger not in ("yamnet", "given"):
             raise ConfigError(f"tagger={self.config.tagger!r}: known: yamnet, given")
-        return Step(
-            "heard", ("records",), self.config.tagger, run, "heard", "what the sound tagger hears, for the audio switch"
-        )
+        return Step("heard", sets, self.config.tagger, run, "heard", "what the sound tagger hears, for the audio switch")
 
-    def _crops(self) -> Step:
+    def _crops(self, data: Sequence[str]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             model = load_pseudofix(self.workdir / "coarse", settings=self._settings())
             size = max(
                 self.config.stages[name].model.size for name, stage in self.config.stages.items() if STAGES[stage.stage].fine
             )
-            found = crop_records(model, Records(self.records), place, size=size, shards=self.config.data.shards, **self.share)
-            return {"clips": found.clips, "frames": found.frames, "valid": found.valid / max(found.frames, 1)}
+            options = {"size": size, "shards": self.config.data.shards, **self.share}
+            return _summed(crop_records(model, Records(of), place / name, **options) for name, of in self.sets.items())
 
-        return Step("crops", ("records", "coarse"), self._settings_dict(), run, "crops", "boxes of the coarse stage, cut out")
+        return Step("crops", (*data, "coarse"), self._settings_dict(), run, "crops", "boxes of the coarse stage, cut out")
 
     # Nets.
 
     def _train(self, name: str, needs: Sequence[str], records: str = "records") -> Step:
         stage = self.config.stages[name].copy_and_resolve_references()
-        place = self.records if records == "records" else self.workdir / records
+        places = [self.workdir / records / name for name in self.sets] if records != "records" else list(self.sets.values())
+        # The frames of pseudo-fixations are the clips' own. Features lie in what they were made of, and go with it.
+        seen = places if records == "crops" else list(self.sets.values())
+        if records == "pseudo" and self.config.data.pictures:
+            places, seen = [*places, self.workdir / "pictures"], [*seen, self.workdir / "pictures"]
         with stage.unlocked():
-            stage.records, stage.heard, stage.seed = str(place), str(self.records), self.config.seed
-            stage.switch = stage.switch if self.config.switch else "open"
+            stage.records, stage.heard = (";".join(map(str, folders)) for folders in (places, self.sets.values()))
+            stage.seed, stage.switch = self.config.seed, stage.switch if self.config.switch else "open"
             if self.config.cache and {"frames", "sound"} <= set(stage.freeze):
-                # Beside what it was made of, so that it goes when that is made again.
-                stage.cache = str(self.workdir / records / f"features-{stage.model.frames}-{stage.model.size}")
+                features = f"features-{stage.model.frames}-{stage.model.size}"
+                stage.cache = ";".join(str(folder / features) for folder in seen)
         settings = json.loads(stage.to_json())
         for key in ("records", "heard", "cache", "workers", "log", "checkpoint"):
             settings.pop(key)
@@ -196,13 +246,13 @@ class _Steps:
     def _settings_dict(self) -> dict:
         return dataclasses.asdict(self._settings())
 
-    def _pseudofix(self) -> Step:
+    def _pseudofix(self, data: Sequence[str]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             model = load_pseudofix(self.workdir / "scam", settings=self._settings())
-            found = pseudofix_records(model, Records(self.records), place, shards=self.config.data.shards, **self.share)
-            return {"clips": found.clips, "frames": found.frames, "valid": found.valid / max(found.frames, 1)}
+            options = {"shards": self.config.data.shards, **self.share}
+            return _summed(pseudofix_records(model, Records(of), place / name, **options) for name, of in self.sets.items())
 
-        return Step("pseudofix", ("records", "scam"), self._settings_dict(), run, "pseudo", "pseudo-fixations of all clips")
+        return Step("pseudofix", (*data, "scam"), self._settings_dict(), run, "pseudo", "pseudo-fixations of all clips")
 
     def _predict(self) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
@@ -229,3 +279,9 @@ class _Steps:
 
         needs = ("scam", *fixation, *(["model"] if fixation else []))
         return Step("score", needs, self._settings_dict(), run, "score", "how often a map's peak lies in the sounding object")
+
+
+def _summed(made: Iterable[Made]) -> dict[str, Any]:
+    parts = list(made)
+    clips, frames, valid = (sum(getattr(part, name) for part in parts) for name in ("clips", "frames", "valid"))
+    return {"clips": clips, "frames": frames, "valid": valid / max(frames, 1)}

@@ -89,13 +89,15 @@ def stage_config(stage: str, size: str = "lite") -> ConfigDict:
 
 
 def _data(size: str) -> dict:
-    """records: a folder of them. cache: a folder of features of frozen encoders, made if need be.
+    """records: folders of them, with ; between several sets. repeats: how often each set comes in an epoch, once by default.
 
-    heard: `heard.npz`, by default the one beside the records. validation: of each tag every so manyth clip is held out; 0 for
-    none. augment: none, default or released (`data.augment`); cached features cannot be augmented.
+    cache: a folder for each set with features of frozen encoders, made if need be. heard: folders with a `heard.npz`, by
+    default those of the records. validation: of each tag of the first set every so manyth clip is held out; 0 for none.
+    augment: none, default or released (`data.augment`); cached features cannot be augmented.
     """
     augment = "default" if size == "paper" else "none"
-    return {"records": "", "cache": "", "heard": "", "validation": 5, "augment": augment, "flip": False, "workers": 0}
+    sets = {"records": "", "repeats": (), "cache": "", "heard": ""}
+    return {**sets, "validation": 5, "augment": augment, "flip": False, "workers": 0}
 
 
 def _model(what: Stage, size: str) -> dict:

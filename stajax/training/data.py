@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from stajax.data.augment import Augment
 from stajax.data.examples import Examples, Sampling
-from stajax.data.feature_cache import FeatureCache
+from stajax.data.feature_cache import Caches
 from stajax.data.heard import HEARD, read_heard
 from stajax.data.records import Records
 from stajax.data.split import held_out
@@ -27,9 +28,9 @@ class StageData:
     classes: dict[str, tuple[str, ...]]
 
 
-def stage_data(config: ConfigDict, structure: Structure, cache: FeatureCache | None = None) -> StageData:
+def stage_data(config: ConfigDict, structure: Structure, cache: Caches | None = None) -> StageData:
     """Read what a stage learns from. Raises DataError or ConfigError."""
-    records, what, own = Records(config.records), STAGES[config.stage], net_config(config)
+    records, what, own = Records(folders(config.records)), STAGES[config.stage], net_config(config)
     classes = getattr(own, "classes", None)
     if classes is not None and classes != len(records.classes):
         raise ConfigError(f"net.classes={classes}, but {config.records} has {len(records.classes)} classes; give that many")
@@ -44,14 +45,12 @@ def stage_data(config: ConfigDict, structure: Structure, cache: FeatureCache | N
         augment=_augment(config),
     )
     heard = _heard(config)
-    if heard is None and (what.task == "switch" or (config.switch == "heard" and own.listens)):
+    if not heard and (what.task == "switch" or (config.switch == "heard" and own.listens)):
         raise ConfigError(
             f"heard: no {HEARD} beside {config.records}; let a tagger hear them first (docs/training.md), or switch=open"
         )
-    rows = {"training": np.arange(len(records)), "validation": np.zeros(0, int)}
-    if config.validation:
-        rows = held_out(records.entries, config.validation, seed=0)  # one split, whatever the seed of training
-    options = {"sampling": sampling, "seed": config.seed, "heard": heard, "cache": cache}
+    rows = _rows(config, records)
+    options = {"sampling": sampling, "seed": config.seed, "heard": heard or None, "cache": cache}
     training = Examples(records, rows["training"], **options)
     validation = None
     if len(rows["validation"]):
@@ -66,8 +65,30 @@ def with_classes(config: ConfigDict) -> ConfigDict:
         raise ConfigError("records: where are the records? give --config.records=FOLDER")
     config = config.copy_and_resolve_references()
     if config.net.get("classes", None) == 0:
-        config.net.classes = len(Records(config.records).classes)
+        config.net.classes = len(Records(folders(config.records)).classes)
     return config
+
+
+def folders(text: str) -> list[str]:
+    """The folders of "A;B"."""
+    return [part for part in text.split(";") if part]
+
+
+def _rows(config: ConfigDict, records: Records) -> dict[str, np.ndarray]:
+    """Numbers of the records to learn from, those of a set as often as `config.repeats` says, and of those held out.
+
+    Clips are held out of the first set alone, by a split that does not depend on the seed; the further ones add to it.
+    """
+    sets = [len(Records(folder)) for folder in folders(config.records)]
+    repeats = tuple(config.repeats) or (1,) * len(sets)
+    if len(repeats) != len(sets) or min(repeats) < 1:
+        raise ConfigError(f"repeats={repeats}: a whole number from 1 is needed for each of {len(sets)} sets of records")
+    split = {"training": np.arange(sets[0]), "validation": np.zeros(0, int)}
+    if config.validation:
+        split = held_out(records.entries[: sets[0]], config.validation, seed=0)
+    begin = np.cumsum([0, *sets])
+    parts = [split["training"], *(np.arange(*ends) for ends in itertools.pairwise(begin[1:]))]
+    return {**split, "training": np.concatenate([np.repeat(part, n) for part, n in zip(parts, repeats, strict=True)])}
 
 
 def _map_size(structure: Structure) -> tuple[int, int]:
@@ -82,9 +103,12 @@ def _augment(config: ConfigDict) -> Augment:
     return replace(made[config.augment](), flip=config.flip)
 
 
-def _heard(config: ConfigDict) -> dict | None:
-    beside = Path(config.heard or config.records)
-    return read_heard(beside) if (beside / HEARD).exists() else None
+def _heard(config: ConfigDict) -> dict[str, np.ndarray]:
+    """What is heard in the clips of all sets that a tagger has heard."""
+    found: dict[str, np.ndarray] = {}
+    for folder in map(Path, folders(config.heard or config.records)):
+        found |= read_heard(folder) if (folder / HEARD).exists() else {}
+    return found
 
 
 def label_weights(data: StageData) -> tuple[float, float]:

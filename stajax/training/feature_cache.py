@@ -10,13 +10,16 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from stajax.data.feature_cache import FeatureCache
+from stajax.data.feature_cache import Caches, FeatureCache
 from stajax.data.heard import HOP, count_hops
 from stajax.data.jpeg import decode_jpeg
 from stajax.data.records import Clip, Records
 from stajax.encoders.params import flatten
 from stajax.media import cut_windows, squash
 from stajax.models.network import Network, NetworkConfig, Structure
+from stajax.training.config import ConfigError
+from stajax.training.data import folders
+from stajax.training.log import Log
 from stajax.training.variables import encoder_variables
 
 _BATCH = 16
@@ -69,6 +72,20 @@ def make_cache(
             cache.write(names[index], seen, heard)
         report(done, len(todo), names[index])
     return FeatureCache(folder)
+
+
+def make_caches(config: ConfigDict, share: dict, log: Log) -> Caches:
+    """The caches of a stage: of each of its sets of records the folder in the same place of `config.cache`."""
+    sets, places = folders(config.records), folders(config.cache)
+    if len(places) != len(sets):
+        raise ConfigError(f"cache={config.cache}: a folder is needed for each of {len(sets)} sets of records")
+
+    def report(done: int, count: int, name: str) -> None:
+        if done % -(-count // 10) == 0:
+            log.say(f"features of {done} of {count} clips")
+
+    options = {"report": report, **share}
+    return Caches([make_cache(at, Records(of), config.model, **options) for of, at in zip(sets, places, strict=True)])
 
 
 def cached_levels(structure: Structure) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from stajax.data.batches import evaluation_batches, reading, training_batches
-from stajax.data.records import Records
 from stajax.encoders.params import flatten
 from stajax.models import folder
 from stajax.models.network import Structure
@@ -30,7 +29,7 @@ from stajax.training.card import model_card
 from stajax.training.checkpoint import Checkpoints, git_state
 from stajax.training.config import STAGES, ConfigError
 from stajax.training.data import StageData, label_weights, stage_data, with_classes
-from stajax.training.feature_cache import cached_levels, make_cache
+from stajax.training.feature_cache import cached_levels, make_caches
 from stajax.training.log import Log
 from stajax.training.mesh import batch_sharding, make_mesh, put_batch, put_state, replicated, state_sharding
 from stajax.training.optimiser import make_optimiser, make_schedule
@@ -102,11 +101,8 @@ def train(
         cache = None
         if config.cache:
             if trained.keys() & {"frames", "sound"}:
-                raise ConfigError(
-                    "cache: only features of frozen encoders can be kept; freeze frames and sound, or leave it out"
-                )
-            report = lambda done, count, name: done % -(-count // 10) or log.say(f"features of {done} of {count} clips")  # noqa: E731
-            cache = make_cache(config.cache, Records(config.records), config.model, report=report, **share)
+                raise ConfigError("cache: only frozen encoders' features can be kept; freeze frames and sound, or leave it out")
+            cache = make_caches(config, share, log)
             _wait_for_all("features")
             cache.levels = cached_levels(structure)
         data = stage_data(config, structure, cache)
