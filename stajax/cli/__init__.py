@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stajax import __version__
-from stajax.cli import convert, doctor, evaluate, export, pipeline, predict, train, weights
+from stajax.cli import convert, doctor, evaluate, export, pipeline, predict, pseudofix, train, weights
 from stajax.cli.arguments import dotted
 from stajax.cli.progress import complain
 
@@ -40,6 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"stajax {__version__}")
     parser.set_defaults(interrupted="")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, train, pipeline, evaluate, convert, weights, export, doctor):
+    for command in (predict, pseudofix, train, pipeline, evaluate, convert, weights, export, doctor):
         command.add(commands)
     return parser

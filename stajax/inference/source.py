@@ -60,11 +60,11 @@ class ArraySource:
 
 
 class VideoSource:
-    """A clip on disk, as `media.probe` found it."""
+    """A clip on disk, as `media.probe` found it. name: by default the file's."""
 
-    def __init__(self, info: VideoInfo):
+    def __init__(self, info: VideoInfo, name: str = ""):
         self.info = info
-        self.name, self.path = Path(info.path).name, info.path
+        self.name, self.path = name or Path(info.path).name, info.path
         self.fps, self.has_sound = info.fps, info.has_sound
         self.moves, self.duration, self.n_frames = info.duration is not None, info.duration, info.n_frames
 
