@@ -23,16 +23,17 @@ class ListedClip(NamedTuple):
     name: str  # the record's, unique in its set
 
 
-def read_clips(path: str | os.PathLike) -> list[ListedClip]:
+def read_clips(path: str | os.PathLike, columns: tuple[str, str] = ("path", "tag")) -> list[ListedClip]:
     """The clips of a folder (`read_folder`) or of a CSV (`read_csv`). Raises DataError."""
-    return read_folder(path) if Path(path).is_dir() else read_csv(path)
+    return read_folder(path) if Path(path).is_dir() else read_csv(path, columns)
 
 
-def read_csv(path: str | os.PathLike) -> list[ListedClip]:
+def read_csv(path: str | os.PathLike, columns: tuple[str, str] = ("path", "tag")) -> list[ListedClip]:
     """The clips of a CSV with a header.
 
-    Columns `path` (relative to the CSV) and `tag` (several tags with `;` between them, none for an untagged clip); others are
-    for people. A clip's name is its path without its suffix. Whether the files exist is for the reader of clips to say.
+    Columns `path` (relative to the CSV) and `tag` (several tags with `;` between them, none for an untagged clip), or others
+    of the same meaning by `columns`; the rest are for people. A clip's name is its path without its suffix. Whether the files
+    exist is for the reader of clips to say.
 
     Raises:
         DataError: no such file, not UTF-8, no header with these columns, no clips, a row without a path or that does not fit
@@ -43,7 +44,7 @@ def read_csv(path: str | os.PathLike) -> list[ListedClip]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file, strict=True)
             header = [cell.strip().lower() for cell in next(rows, [])]
-            for column in ("path", "tag"):
+            for column in columns:
                 if header.count(column) != 1:
                     found = ", ".join(header) or "nothing"
                     raise DataError(f"{path}: its first line must name one column {column}; it has {found}")
@@ -56,14 +57,14 @@ def read_csv(path: str | os.PathLike) -> list[ListedClip]:
                     quote = "; a tag with a comma needs quotes" if len(row) > len(header) else ""
                     raise DataError(f"{where}: {len(row)} cells, not {len(header)}{quote}")
                 cells = {column: cell.strip() for column, cell in zip(header, row, strict=True)}
-                if not cells["path"]:
+                if not cells[columns[0]]:
                     raise DataError(f"{where}: no path")
-                clip = path.parent / cells["path"]
+                clip = path.parent / cells[columns[0]]
                 if (first := lines.setdefault(os.path.normpath(clip), rows.line_num)) != rows.line_num:
                     raise DataError(
-                        f"{where}: {cells['path']} is on line {first} already; put all its tags there, with ; between"
+                        f"{where}: {cells[columns[0]]} is on line {first} already; put all its tags there, with ; between"
                     )
-                clips.append((clip, split(cells["tag"])))
+                clips.append((clip, split(cells[columns[1]])))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file or folder") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -116,6 +117,13 @@ def tag_names(clips: Iterable[ListedClip]) -> list[str]:
         for tag in clip.tags:
             first.setdefault(tag.lower(), tag)
     return sorted(first.values())
+
+
+def of_frequent_tags(clips: Sequence[ListedClip], least: int) -> list[ListedClip]:
+    """The clips without the tags that fewer than `least` of them have; those that are left without a tag go."""
+    uses = Counter(tag.lower() for clip in clips for tag in clip.tags)
+    kept = [clip._replace(tags=tuple(tag for tag in clip.tags if uses[tag.lower()] >= least)) for clip in clips]
+    return [clip for clip in kept if clip.tags]
 
 
 def check_tags(clips: Iterable[ListedClip], classes: Classes) -> None:

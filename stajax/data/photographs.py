@@ -15,6 +15,7 @@ import numpy as np
 
 from stajax.data.fixations import DataError
 from stajax.data.jpeg import encode_jpeg
+from stajax.data.osie import osie_split
 from stajax.data.pictures import listed
 from stajax.data.records import Clip
 
@@ -86,10 +87,15 @@ class Photographs(Sequence):
 
 
 def pictures_in(path: str | os.PathLike) -> list[Path]:
-    """The pictures of a folder, sorted, or those that a text file lists, a path on each line, relative to it.
+    """The pictures of a folder, sorted; those that a text file lists, a path on each line, relative to it; or, of
+    ``osie_train:FOLDER``, OSIE's training split in FOLDER/stimuli, whose fixations are not read.
 
     Raises DataError: none there.
     """
+    if str(path).startswith("osie_train:"):
+        root = str(path).removeprefix("osie_train:")
+        every = listed(Path(root) / "stimuli")
+        return [every[i] for i in osie_split(len(every))["train"]] or pictures_in(Path(root) / "stimuli")
     path = Path(path)
     if path.is_file():
         found = [path.parent / line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -34,6 +34,8 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
             "data": {
                 # A CSV of path,tag or a folder of TAG/CLIP; or "synthetic"; or empty, with `records`.
                 "clips": "",
+                "columns": ("path", "tag"),  # of the CSV
+                "least": 1,  # clips of a tag; rarer tags are left out
                 "records": "",
                 "classes": "",  # names of the classes, between semicolons; by default those of the clips, sorted
                 "fps": 0.0,  # frames a second to keep; 0 keeps all

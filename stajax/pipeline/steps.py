@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 
 from stajax.data import tags
-from stajax.data.clip_lists import read_clips, tag_names
+from stajax.data.clip_lists import of_frequent_tags, read_clips, tag_names
 from stajax.data.composites import Composites
 from stajax.data.photographs import Pans, Photographs, pictures_in
 from stajax.data.pictures import read_colour
@@ -104,7 +104,9 @@ class _Steps:
             return Step("records", (), made_of, lambda place: {"clips": len(made_of)}, "records", f"records in {data.records}")
         if self.synthetic:
             return Step("records", (), self._synthetic_settings(), self._write_synthetic, "records", "synthetic clips")
-        listed = read_clips(data.clips)
+        listed = of_frequent_tags(read_clips(data.clips, tuple(data.columns)), data.least)
+        if not listed:
+            raise ConfigError(f"data.least={data.least}: no tag has so many clips in {data.clips}")
         files = [(clip.name, clip.tags, clip.path.stat().st_size if clip.path.is_file() else -1) for clip in listed]
         kept = {key: data[key] for key in ("fps", "short_side", "seconds", "classes")}
 
