@@ -99,14 +99,24 @@ def enlarged(maps):
     return jax.image.resize(maps, (len(maps), 24, 20), "bilinear")
 
 
-def encoded(structure, numbers):
+@functools.cache
+def structure(member):
+    return Structure(CONFIGS[member])
+
+
+@functools.partial(jax.jit, static_argnames=("member", "method"))
+def called(member, method, numbers, *args):
+    """A method of a member, compiled. What it sees are arguments: XLA sums constants in another order."""
+    return structure(member).apply(numbers, getattr(Network, method), *args)
+
+
+def encoded(member, numbers):
     """Every frame, and every frame's sound window, through a member's encoders: features and vectors."""
-    views = np.stack([squash(frame, structure.config.size) for frame in FRAMES])
+    views = np.stack([squash(frame, CONFIGS[member].size) for frame in FRAMES])
     centres = np.floor(np.arange(COUNT) / FPS / HOP + 0.5 + 1e-6) * HOP
-    windows = cut_windows(SOUND, centres, structure.module.sound.window)
+    windows = cut_windows(SOUND, centres, structure(member).module.sound.window)
     assert np.abs(windows).max(1).min() > 1e-3  # no window is silent
-    features = structure.apply(numbers, Network.encode_frames, views)
-    return features, structure.apply(numbers, Network.encode_audio, windows)
+    return called(member, "encode_frames", numbers[member], views), called(member, "encode_audio", numbers[member], windows)
 
 
 def fragments(switch):
@@ -115,22 +125,17 @@ def fragments(switch):
     return Fragments.of(frames, t[:, None], switch)
 
 
-@jax.jit
 def decisions(numbers):
     """(COUNT, 1): what the switch says for each frame."""
-    structure = Structure(CONFIGS["switch"])
-    features, vectors = encoded(structure, numbers["switch"])
-    return structure.apply(numbers["switch"], Network.decide, features, vectors, fragments(np.ones((COUNT, 1))))
+    return called("switch", "decide", numbers["switch"], *encoded("switch", numbers), fragments(np.ones((COUNT, 1))))
 
 
-@jax.jit
 def by_hand(numbers, switch):
     """Maps of both nets, everything called once for the whole clip, with the switch (COUNT, 1) given."""
     maps = []
     for member, net in (("near", "sta"), ("far", "short")):
-        structure = Structure(CONFIGS[member])
-        features, vectors = encoded(structure, numbers[member])
-        logits, _ = structure.apply(numbers[member], Network.__call__, features, vectors, {net: fragments(switch)})
+        features, vectors = encoded(member, numbers)
+        logits, _ = called(member, "__call__", numbers[member], features, vectors, {net: fragments(switch)})
         maps.append(jax.nn.sigmoid(logits[net][:, 0]))
     return maps
 
