@@ -11,7 +11,7 @@ EXAMPLES = """\
 examples:
   stajax train --config configs/s.py:lite --workdir runs/s --config.records=records
   stajax train --config configs/sta.py:lite --workdir runs/sta --config.records=pseudo --config.steps=4000
-  stajax train --config configs/sta.py:paper --workdir gs://bucket/sta --distributed      # on every worker of a TPU slice
+  stajax train --config configs/sta.py:paper --workdir /gcs/sta --distributed               # on every worker of a TPU slice
 
 --config.FIELD=VALUE changes a field of the configuration; docs/training.md lists them. A run that was interrupted goes on when
 the same command is typed again. The model lies in WORKDIR/model, curves in WORKDIR/tensorboard and WORKDIR/metrics.jsonl.
