@@ -89,7 +89,9 @@ def run(
 
     from stajax.pipeline.adopt import adopt
     from stajax.pipeline.steps import steps_of
+    from stajax.training.settled import check_workdir
 
+    check_workdir(workdir)
     workdir, first = Path(workdir).resolve(), jax.process_index() == 0
     begun = time.monotonic()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -17,6 +19,7 @@ FREE = ("steps", "workers", "fsdp", "cache", "checkpoint.", "log.", "eval.")
 
 def settle(config: ConfigDict, workdir: Path, *, writes: bool = True) -> None:
     """Compare with what the working directory was begun with, and write it down. Raises ConfigError that lists what differs."""
+    check_workdir(workdir)
     path, ours = workdir / FILE, json.loads(config.to_json())
     if path.is_file():
         try:
@@ -33,3 +36,11 @@ def settle(config: ConfigDict, workdir: Path, *, writes: bool = True) -> None:
             workdir.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part, writing(path):
             part.write_text(json.dumps(ours, indent=2, sort_keys=True) + "\n")
+
+
+def check_workdir(workdir: str | os.PathLike) -> None:
+    """Raises ConfigError for an address such as gs://bucket: it would become a folder of that name here."""
+    if re.match(r"[a-z0-9]+:/", os.fspath(workdir)):
+        raise ConfigError(
+            f"{os.fspath(workdir)}: a working directory is a path; mount the bucket and give its folder (docs/launch.md)"
+        )
