@@ -1,0 +1,57 @@
+"""Composites against the clips that they are made of: halves, sound, tags, and that a draw is a function of its number."""
+
+import numpy as np
+import pytest
+
+from stajax.data.composites import Composites
+from stajax.data.fixations import DataError
+from stajax.data.jpeg import decode_jpeg, encode_jpeg
+from stajax.data.records import Clip, write_records
+
+COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+
+
+def clip(number, frames=20, sound=True):
+    """Of one colour and one level of sound: class `number`."""
+    picture = encode_jpeg(np.full((40, 60, 3), COLOURS[number], np.uint8))
+    samples = np.full(frames * 1600 if sound else 0, 1000 * (number + 1), np.int16)
+    times = (np.arange(frames) / 10).astype(np.float32)
+    return Clip(f"clip{number}{'' if sound else ' silent'}", np.array([number]), [picture] * frames, times, 10.0, samples)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [clip(0), clip(1, frames=7), clip(2), clip(2, sound=False)]
+    return write_records(tmp_path_factory.mktemp("records"), clips, ["red", "green", "blue"])
+
+
+def test_the_half_of_the_heard_clip_shows_its_tag_and_the_other_half_another(records):
+    made, layouts = Composites(records, 40, size=64, seconds=1.0), set()
+    for i in range(40):
+        composite = made[i]
+        (tag,) = composite.tags.tolist()
+        rows, columns = (slice(round(64 * part.start), round(64 * part.stop)) for part in made.heard_half(i))
+        layouts.add((rows.start, rows.stop, columns.start, columns.stop))
+        picture = decode_jpeg(composite.frames[-1]).astype(float)
+        own = np.zeros((64, 64), bool)
+        own[rows, columns] = True
+        inner = [np.median(picture[mask], axis=0) for mask in (own, ~own)]
+        nearest = [int(np.abs(np.array(COLOURS) - colour).sum(1).argmin()) for colour in inner]
+        assert picture.shape == (64, 64, 3) and nearest[0] == tag != nearest[1]
+        assert set(composite.sound.tolist()) == {1000 * (tag + 1)}
+        assert len(composite.sound) == 1600 * len(composite.frames)
+        assert composite.times[0] == 0 and len(composite.frames) == len(composite.times) <= 11
+    assert len(layouts) == 4  # beside and above each other, in either order
+
+
+def test_a_composite_is_a_function_of_seed_and_number(records):
+    one, again, other = (Composites(records, n, seed=s) for n, s in ((9, 1), (5, 1), (9, 2)))
+    assert one[4].frames == again[4].frames and one[4].name == again[4].name == "composite_1_0004"
+    assert any(one[i].frames != other[i].frames for i in range(9))
+
+
+def test_only_the_rows_given_take_part(records):
+    made = Composites(records, 30, rows=[0, 2, 3])
+    assert {int(made[i].tags[0]) for i in range(30)} == {0, 2}
+    with pytest.raises(DataError, match=r"^composites: no two clips with sound and other tags"):
+        Composites(records, 1, rows=[2, 3])
