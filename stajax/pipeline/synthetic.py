@@ -15,6 +15,7 @@ from stajax.inference.predict import load, stream_clip, stream_of
 from stajax.inference.pseudofix import Settings, pseudo_fixations
 from stajax.inference.pseudofix import load as load_pseudofix
 from stajax.inference.source import RecordSource
+from stajax.models import folder
 
 Maps = Callable[[Clip], tuple[np.ndarray, np.ndarray]]  # maps (T, h, w), valid (T,)
 
@@ -30,7 +31,7 @@ def score(workdir: Path, test: Path, fixation: Sequence[str], settings: Settings
         truth = {name: file[name][:, 0] for name in file.files}  # (T, 4) left, top, right, bottom of what sounds
     makers: dict[str, Maps] = {"centre prior": _centre}
     makers["pseudo-fixations"] = _pseudo(workdir / "scam", settings)
-    if "S" in (settings.sources or ("S",)):
+    if any("S" in member.structure.config.nets for member in folder.members(workdir / "scam")):
         alone = dataclasses.replace(settings, fine=False, company=False, sources=("S",))
         makers["spatial net alone, with the tag"] = _pseudo(workdir / "scam", alone)
     for name in fixation:
