@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -183,6 +184,11 @@ def _own(features: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
     return {key.removeprefix(prefix): x for key, x in features.items() if "." not in key or key.startswith(prefix)}
 
 
+def jit_draws(function: Callable) -> Callable:
+    """`function`, which draws random variables, compiled without much ado: XLA's CPU backend optimises draws for 15 seconds."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None)
+
+
 _CPU_GROUP = 2  # views at once inside a call on CPU: a pair's activations stay in its cache, 16 views' do not
 
 
@@ -198,11 +204,23 @@ class Structure:
         self.graphdef, state = nnx.split(self.module)
         self.shapes: dict = nnx.to_pure_dict(state)
         self.statistics: dict = nnx.to_pure_dict(nnx.state(self.module, nnx.Not(nnx.Param)))
-        self._make = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(Network(config, rngs=nnx.Rngs(key)))))
 
-    def initialise(self, seed: int) -> dict:
-        """Random variables; the same seed gives the same ones."""
-        return self._make(jax.random.key(seed))
+    def initialise(self, seed: int, *, encoders: bool = True) -> dict:
+        """Random variables; the same seed gives the same ones. encoders: False leaves theirs out."""
+        make = self._make_all if encoders else self._make_own
+        return make(jax.random.key(seed))
+
+    @cached_property
+    def _make_all(self) -> Callable:
+        return jit_draws(lambda key: nnx.to_pure_dict(nnx.state(Network(self.config, rngs=nnx.Rngs(key)))))
+
+    @cached_property
+    def _make_own(self) -> Callable:
+        def make(key):
+            variables = nnx.to_pure_dict(nnx.state(Network(self.config, rngs=nnx.Rngs(key))))
+            return {part: x for part, x in variables.items() if part not in ("frames", "sound")}
+
+        return jit_draws(make)
 
     def apply(self, variables: dict, method: Callable, *args):
         """`method`, such as ``Network.encode_frames``, on the network with `variables`. Pure: jit it outside."""

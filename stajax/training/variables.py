@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from stajax.encoders import FRAME_ENCODERS, SOUND_ENCODERS, constructor
 from stajax.encoders.params import WEIGHTS, WeightsError, check_fit, flatten, read_params
 from stajax.models import folder
-from stajax.models.network import NetworkConfig, Structure
+from stajax.models.network import NetworkConfig, Structure, jit_draws
 from stajax.training.config import STAGES, ConfigError, net_config
 
 KINDS = {"classification": ("classifier", "classifier+"), "fixation": ("STA", "STA+")}
@@ -43,7 +43,7 @@ def initial(config: ConfigDict, structure: Structure) -> dict:
 
     Raises WeightsError: encoder weights that are not there, or do not fit.
     """
-    variables = jax.device_get(structure.initialise(config.seed))
+    variables = jax.device_get(structure.initialise(config.seed, encoders=False))
     for part in ("frames", "sound"):
         if part in structure.shapes:
             variables[part] = encoder_variables(config.model, part, structure.shapes[part])
@@ -65,7 +65,7 @@ def encoder_variables(model: ConfigDict, part: str, shapes: dict) -> dict:
     if source == "random":
         known, size = {"frames": (FRAME_ENCODERS, {"size": model.size}), "sound": (SOUND_ENCODERS, {})}[part]
         make = lambda: nnx.to_pure_dict(nnx.state(constructor(name, known)(**size, rngs=nnx.Rngs(0))))  # noqa: E731
-        return jax.device_get(jax.jit(make)())
+        return jax.device_get(jit_draws(make)())
     if not source:
         raise WeightsError(
             f"model.{part}_weights: where are the weights of {name}? `stajax weights` lists and fetches checkpoints, `stajax "
