@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stajax.data.tags import find_all
+from stajax.data.tags import find
 from stajax.encoders.params import WeightsError
 from stajax.inference.bank import Bank, together
 from stajax.inference.classification import target_maps
@@ -104,7 +104,8 @@ class PseudofixModel:
 
     def numbers(self, tags: str | int | Sequence[str | int]) -> tuple[int, ...]:
         """Numbers of the tags, names or aliases. Raises DataError that lists the known ones."""
-        return find_all([tags] if isinstance(tags, str | int) else tags, self.classes)
+        tags = [tags] if isinstance(tags, str | int) else tags
+        return tuple(dict.fromkeys(find(tag, self.classes, what=f"the model {self.name}") for tag in tags))
 
     def banks(self, numbers: Iterable[int]) -> dict[str, Bank]:
         """The cross-term banks of these classes that the model folder carries. Raises WeightsError for those of other nets."""

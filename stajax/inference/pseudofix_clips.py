@@ -10,6 +10,7 @@ from stajax.inference.pseudofix import PseudofixModel, pseudo_fixations
 from stajax.inference.pseudofix_outputs import NPZ, STRIP, VIDEO, write_npz, write_pictures
 from stajax.inference.source import VideoSource
 from stajax.media import VideoInfo
+from stajax.media.atomic import writing
 
 
 def pseudofix_clips(
@@ -31,9 +32,11 @@ def pseudofix_clips(
         overwrite, report: as in `clips.each_clip`, as is what it raises. Stages are "coarse", "fine" and "overlay".
 
     Raises:
-        DataError: an unknown tag. WeightsError: the model's banks are of other nets.
+        ValueError: no tag, or an unknown one (DataError). WeightsError: the model's banks are of other nets.
     """
     numbers = model.numbers(tags)
+    if not numbers:
+        raise ValueError("no tag: what do the clips show?")
     banks = model.banks(numbers)
 
     def make(job: Job, info: VideoInfo, settings: dict, outdated: bool, tell: Callable[..., None]) -> Cost:
@@ -42,6 +45,8 @@ def pseudofix_clips(
         def told(stage: str, frames: int) -> None:
             tell("frame", frames=frames, expected=info.n_frames, stage=stage)
 
+        with writing(job.folder):  # told now, not after minutes of work
+            job.folder.mkdir(parents=True, exist_ok=True)
         found = pseudo_fixations(model, source, numbers, banks=banks, report=told)
         write_pictures(job.folder, source, found, video=overlay, report=lambda frames: told("overlay", frames))
         if outdated and not overlay:
