@@ -7,6 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -179,39 +180,48 @@ def _picture(frame, info: VideoInfo) -> np.ndarray:
 
 
 _SEEK = 2.0  # s ahead from where on seeking beats decoding what lies between
+_BACK = (0.0, 2.0, 10.0, 60.0)  # s further back to seek, where a container without an index lands too late
 
 
 def _moments(info: VideoInfo, times: Sequence[float]) -> Iterator[tuple[Frame, Frame, Frame]]:
-    import av
-
     step = 1 / info.fps
     with media.open_container(info.path) as container:
         stream = media.video_track(container)
         stream.thread_type = "AUTO"
-        start, decoded = media.origin(container), None
+        decoded = None
         seen: deque = deque(maxlen=3)  # decoded frames with their times
         for wanted in times:
-            if decoded is None or wanted - seen[-1][1] > _SEEK:
-                try:
-                    container.seek(max(0, int((wanted - 1.5 * step + start) * 1e6)))  # so that its predecessor is read too
-                    decoded = _timed(container, stream, start, step)
-                except (av.FFmpegError, OSError) as error:
-                    raise MediaError(f"{info.path}: cannot be seeked ({media.reason(error)})") from None
-                seen.clear()
             try:
+                if decoded is None or wanted - seen[-1][1] > _SEEK:
+                    decoded = _from_before(wanted, container, stream, step, info.path)
+                    seen.clear()
                 while len(seen) < 2 or seen[-2][1] + step / 2 < wanted:
                     seen.append(next(decoded))
-                after = seen[-1]
             except StopIteration:
-                if not seen:
-                    raise MediaError(f"{info.path}: no frame at {wanted:.2f} s") from None
                 if len(seen) < 2 or seen[-1] is not seen[-2]:
                     seen.append(seen[-1])
-                after = seen[-1]
             except media.Damaged as damage:
                 raise MediaError(f"{info.path}: {damage}") from None
-            chosen = (seen[0] if len(seen) == 3 else seen[-2], seen[-2], after)
+            chosen = (seen[0] if len(seen) == 3 else seen[-2], seen[-2], seen[-1])
             yield tuple(Frame(_picture(frame, info), time) for frame, time in chosen)
+
+
+def _from_before(wanted: float, container, stream, step: float, path: str) -> Iterator[tuple]:
+    """Decoded frames, of which the first is surely earlier than the one around `wanted` seconds, or the clip's first one."""
+    import av
+
+    start = media.origin(container)
+    for back in _BACK:
+        place = wanted - 1.5 * step - back
+        try:
+            container.seek(int((max(place, 0) + start) * 1e6))
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(f"{path}: cannot be seeked ({media.reason(error)})") from None
+        decoded = _timed(container, stream, start, step)
+        first = next(decoded, None)
+        if first is not None and (place <= 0 or first[1] + step / 2 < wanted):
+            return chain([first], decoded)
+    raise MediaError(f"{path}: cannot be seeked (no frame near {wanted:.2f} s)")
 
 
 def _timed(container, stream, start: float, step: float) -> Iterator[tuple]:

@@ -1,6 +1,7 @@
 """Tiny clips made on the fly."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -83,3 +84,18 @@ def clip(
 @pytest.fixture
 def make_clip():
     return clip
+
+
+def turned(path, degrees):
+    """A phone's mp4 that says "turn clockwise by `degrees`" in the matrix of its track header."""
+    one, unit = 1 << 16, (1 << 30).to_bytes(4, "big")
+    a, b, c, d = {90: (0, one, -one, 0), 180: (-one, 0, 0, -one), 270: (0, -one, one, 0)}[degrees]
+    pack = lambda *v: b"".join(x.to_bytes(4, "big", signed=True) for x in v)  # noqa: E731
+    data = Path(path).read_bytes()
+    at = data.index(pack(one, 0, 0, 0, one, 0, 0, 0) + unit, data.index(b"tkhd"))
+    Path(path).write_bytes(data[:at] + pack(a, b, 0, c, d, 0, 0, 0) + data[at + 32 :])
+
+
+@pytest.fixture
+def turn_clip():
+    return turned
