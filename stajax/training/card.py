@@ -22,7 +22,7 @@ def model_card(config: ConfigDict, scores: Mapping[str, float], step: int) -> st
         f"Encoders: {config.model.frames} ({config.model.frames_weights or '-'}), {config.model.sound} "
         f"({config.model.sound_weights or '-'}); frozen: {', '.join(config.freeze) or 'nothing'}.",
         "",
-        "On the held-out clips at the last evaluation:" if scores else "No clips were held out.",
+        "On the held-out clips:" if scores else "No clips were held out.",
         *(f"- {name}: {value:.4f}" for name, value in scores.items()),
         "",
     ]

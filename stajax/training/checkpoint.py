@@ -25,11 +25,15 @@ class Checkpoints:
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(keep)]
         if metric is not None:
-            rank = lambda metrics: (metrics or {}).get(metric, float("-inf" if higher else "inf"))  # noqa: E731
-            kept.append(policies.BestN(get_metric_fn=rank, reverse=not higher, n=1))
+            rank = lambda metrics: metrics[metric]  # noqa: E731
+            kept.append(policies.BestN(get_metric_fn=rank, reverse=not higher, n=1, keep_checkpoints_without_metrics=False))
         self.metric, self.higher, self.notes = metric, higher, dict(notes or {})
+        # Arrays that all devices hold are cut up to be written by all only where that pays: it compiles a program for each.
+        context = ocp.Context()
+        context.array.saving.min_slice_bytes_for_replica_parallel = 2**20
         self._checkpointer = ocp.training.Checkpointer(
             (workdir / FOLDER).resolve(),
+            context=context,
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
         )
@@ -48,13 +52,15 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step of the best one; the newest where none has the metric."""
-        scored = [
-            (c.metrics[self.metric], c.step) for c in self._checkpointer.checkpoints if (c.metrics or {}).get(self.metric)
-        ]
+        scored = {c.step: c.metrics[self.metric] for c in self._checkpointer.checkpoints if self.metric in (c.metrics or {})}
         if not scored:
             return self.latest
-        best = (max if self.higher else min)(value for value, _ in scored)
-        return max(step for value, step in scored if value == best)
+        best = (max if self.higher else min)(scored.values())
+        return max(step for step, value in scored.items() if value == best)
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """Those that a step was saved with."""
+        return next(dict(c.metrics or {}) for c in self._checkpointer.checkpoints if c.step == step)
 
     def save(self, step: int, state: dict, metrics: Mapping[str, float] | None = None) -> None:
         """Begin to write; every process must call it. A step that is there already stays as it is."""

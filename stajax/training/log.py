@@ -24,7 +24,8 @@ class Log:
 
             self.workdir.mkdir(parents=True, exist_ok=True)
             self._events = SummaryWriter(str(self.workdir / "tensorboard"), flush_secs=10)
-            self._metrics = (self.workdir / "metrics.jsonl").open("a", encoding="utf-8")
+            self._metrics = (self.workdir / "metrics.jsonl").open("a+", encoding="utf-8")
+            self._metrics.write(_rest(self._metrics))
         return self
 
     def __exit__(self, *exception) -> None:
@@ -48,6 +49,13 @@ class Log:
         """(h, w, 3) uint8."""
         if self.writes:
             self._events.add_image(name, image, step, dataformats="HWC")
+
+
+def _rest(file) -> str:
+    """What ends the line in which a run was killed."""
+    file.seek(0)
+    text = file.read()
+    return "\n" if text and not text.endswith("\n") else ""
 
 
 def read_metrics(workdir: str | Path) -> list[dict]:

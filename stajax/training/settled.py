@@ -10,6 +10,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from stajax.media.atomic import replacing, writing
+from stajax.training.checkpoint import FOLDER
 from stajax.training.config import ConfigError, flat
 
 FILE = "config.json"
@@ -18,10 +19,13 @@ FREE = ("steps", "workers", "fsdp", "cache", "checkpoint.", "log.", "eval.")
 
 
 def settle(config: ConfigDict, workdir: Path, *, writes: bool = True) -> None:
-    """Compare with what the working directory was begun with, and write it down. Raises ConfigError that lists what differs."""
+    """Compare with what the working directory was begun with, and write it down. Raises ConfigError that lists what differs.
+
+    Before the first checkpoint nothing depends on it: a run that could not begin may be given what it lacked.
+    """
     check_workdir(workdir)
     path, ours = workdir / FILE, json.loads(config.to_json())
-    if path.is_file():
+    if path.is_file() and any((workdir / FOLDER).glob("*")):
         try:
             theirs = json.loads(path.read_text())
         except ValueError:

@@ -13,12 +13,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 from ml_collections import ConfigDict
 
+from stajax.encoders.params import flatten
 from stajax.layers.resize import resize
 from stajax.models.fragments import Fragments
 from stajax.models.losses import company_fixation_loss, multilabel_soft_margin
 from stajax.models.network import Network, Structure
+from stajax.training.variables import merge, split
 
 Batch = Mapping[str, jax.Array]
 
@@ -57,8 +60,8 @@ def forward(
     net: its name in the network, or "switch". dtype: of the computation. training: batch norms use the batch. together: as in
     `Structure.encode_frames`.
     """
-    variables = jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, variables)
-    statistics = {}
+    as_asked = lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731
+    exact, variables, statistics = variables, jax.tree.map(as_asked, variables), {}
     if "features" in batch:
         b, nodes, f = jax.tree.leaves(batch["features"])[0].shape[:3]
         levels = {name: x.reshape(b * nodes * f, *x.shape[3:]).astype(dtype) for name, x in batch["features"].items()}
@@ -67,7 +70,8 @@ def forward(
         b, nodes, f = batch["views"].shape[:3]
         views = batch["views"].reshape(b * nodes * f, *batch["views"].shape[3:])
         if training:
-            features, statistics = structure.apply_training(variables, Network.encode_frames, views)
+            exact, _ = split(exact, {path: path in flatten(structure.statistics) for path in flatten(exact)})
+            features, statistics = structure.apply_training(merge(variables, exact), _encode_in(dtype), views)
         else:
             features = structure.encode_frames(variables, views, together=together)
     vectors = batch.get("vectors")
@@ -90,6 +94,18 @@ def forward(
     vectors = None if vectors is None else vectors.astype(dtype)
     prediction, aux = jax.vmap(one)(features, vectors, batch["switch"].astype(dtype))
     return Found(prediction.astype(jnp.float32), aux, statistics)
+
+
+def _encode_in(dtype) -> Callable:
+    """`Network.encode_frames` whose batch norms compute in `dtype`, on statistics that stay float32: they move by a hundredth
+    of a difference, which is lost among bfloat16's 8 bits.
+    """
+
+    def encode(network: Network, views: jax.Array) -> dict[str, jax.Array]:
+        network.set_attributes(nnx.BatchNorm, raise_if_not_found=False, dtype=dtype)
+        return network.encode_frames(views)
+
+    return encode
 
 
 def _classification(found: Found, batch: Batch, config: ConfigDict) -> tuple[jax.Array, dict[str, jax.Array]]:

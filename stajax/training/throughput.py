@@ -33,11 +33,11 @@ class Throughput:
     def tick(self) -> None:
         self.steps += 1
 
-    def take_flops(self, compiled) -> None:
-        """FLOPs of a step on one device, by XLA's own count of the compiled step."""
+    def take_flops(self, compiled, parts: int = 1) -> None:
+        """FLOPs of a step on one device, by XLA's own count of the compiled step; of a loop over parts it counts one."""
         cost = compiled.cost_analysis() or {}
         cost = cost[0] if isinstance(cost, list) else cost
-        self.flops = float(cost.get("flops", 0.0))
+        self.flops = parts * float(cost.get("flops", 0.0))
 
     def look(self) -> dict[str, float]:
         """Of the steps since the last look; call it where the device has been waited for."""

@@ -39,7 +39,7 @@ from stajax.training.settled import settle
 from stajax.training.step import make_evaluation, make_step
 from stajax.training.tasks import TASKS
 from stajax.training.throughput import Throughput
-from stajax.training.variables import initial, is_trained, merge, network_config, split
+from stajax.training.variables import heeds_switch, initial, is_trained, merge, network_config, split
 
 
 class Interrupted(Exception):
@@ -51,7 +51,7 @@ class Diverged(Exception):
 
 
 class Result(NamedTuple):
-    """model: the folder. step: of the variables in it. metrics: of the last evaluation, or of the last logged step."""
+    """model: the folder. step: of the variables in it. metrics: their scores, else those of the last report."""
 
     model: Path
     step: int
@@ -75,6 +75,7 @@ def train(
     Raises:
         ConfigError, DataError, WeightsError: something to begin with is missing or does not fit. Interrupted, Diverged.
     """
+    _check(config)
     config, workdir, what = with_classes(config), Path(workdir), STAGES[config.stage]
     first, share = jax.process_index() == 0, {"process": jax.process_index(), "processes": jax.process_count()}
     with ExitStack() as stack:
@@ -90,7 +91,7 @@ def train(
 
         # Variables, to begin with.
         variables = initial(config, structure)
-        chosen = is_trained(structure, config.freeze, config.switch not in ("heard", "open"))
+        chosen = is_trained(structure, config.freeze, heeds_switch(config))
         trained, fixed = split(variables, chosen)
         if not trained:
             raise ConfigError(f"freeze={config.freeze}: nothing is left to train")
@@ -100,8 +101,10 @@ def train(
         # Data.
         cache = None
         if config.cache:
-            if trained.keys() & {"frames", "sound"}:
-                raise ConfigError("cache: only frozen encoders' features can be kept; freeze frames and sound, or leave it out")
+            if trained.keys() & {"frames", "sound"} or config.model.norm == "trained":
+                raise ConfigError(
+                    "cache: only frozen encoders' features can be kept; freeze frames and sound, norms too, or leave it out"
+                )
             cache = make_caches(config, share, log)
             _wait_for_all("features")
             cache.levels = cached_levels(structure)
@@ -155,18 +158,19 @@ def train(
                 batch = put_batch(mesh, next(ahead))
                 if compiled is None:
                     compiled = step_fn.lower(state, fixed, batch).compile()
-                    throughput.take_flops(compiled)
+                    throughput.take_flops(compiled, config.accumulate)
                     throughput.restart()
                 state, measured = compiled(state, fixed, batch)
                 throughput.tick()
                 last, stopping, scores = step == config.steps, asked(step) or stop(step), None
                 if step % config.log.every == 0 or last or stopping:
                     run.measured(step, measured)
-                if data.validation is not None and (step % config.eval.every == 0 or last):
+                evaluating = data.validation is not None and (step % config.eval.every == 0 or last)
+                if step % config.checkpoint.every == 0 or last or stopping or evaluating:
                     run.flush()
-                    scores = _evaluate(evaluate_fn, state, fixed, mesh, run, step)
-                if step % config.checkpoint.every == 0 or last or stopping or scores:
-                    run.flush()
+                    run.check(step, measured)
+                    if evaluating:
+                        scores = _evaluate(evaluate_fn, state, fixed, mesh, run, step)
                     with jax.transfer_guard("allow"):
                         checkpoints.save(step, state, scores)
                 if stopping and not last:
@@ -179,9 +183,25 @@ def train(
         best = checkpoints.best()
         if best != int(jax.device_get(state["step"])):
             state = checkpoints.load(best, state)
-        model = _write_model(workdir, config, structure, state, fixed, data, run, best)
+        scores = checkpoints.metrics(best)
+        model = _write_model(workdir, config, structure, state, fixed, data, scores, best)
         log.say(f"{model}: the variables of step {best}")
-        return Result(model, best, run.scores or run.latest)
+        return Result(model, best, scores or run.latest)
+
+
+def _check(config: ConfigDict) -> None:
+    """Raises ConfigError for values that no run can be made with."""
+    counts = {key: config[key] for key in ("batch", "steps", "accumulate", "fsdp")}
+    counts |= {"eval.every": config.eval.every, "eval.moments": config.eval.moments, "log.every": config.log.every}
+    counts |= {f"checkpoint.{key}": config.checkpoint[key] for key in ("every", "keep")}
+    for key, value in counts.items():
+        if value < 1:
+            raise ConfigError(f"{key}={value}: a whole number from 1 is needed")
+    known = {"eval.keep": tuple(TASKS[STAGES[config.stage].task].higher), "model.norm": ("frozen", "trained")}
+    known |= {"dtype": ("float32", "bfloat16", "float16")}
+    for key, value in (("eval.keep", config.eval.keep), ("model.norm", config.model.norm), ("dtype", config.dtype)):
+        if value not in known[key]:
+            raise ConfigError(f"{key}={value!r}: known: {', '.join(known[key])}")
 
 
 def _restore(checkpoints: Checkpoints, state: dict, config: ConfigDict, log: Log) -> tuple[dict, int]:
@@ -210,7 +230,6 @@ class _Run:
     def __init__(self, config: ConfigDict, data: StageData, log: Log, throughput: Throughput):
         self.config, self.data, self.log, self.throughput = config, data, log, throughput
         self.latest: dict[str, float] = {}  # of the last report
-        self.scores: dict[str, float] = {}  # of the last evaluation
         self._pending: tuple[int, dict] | None = None
         self._last = 0
 
@@ -223,19 +242,23 @@ class _Run:
         if self._pending is None:
             return
         (step, metrics), self._pending = self._pending, None
-        values = {name: float(x) for name, x in jax.device_get(metrics).items()}
-        if (bad := int(values.pop("bad"))) >= 0:
-            names = ", ".join(self._clips(bad))
-            raise Diverged(
-                f"the loss of step {bad} (between {self._last + 1} and {step}) is no finite number; its clips: {names}. "
-                "Checkpoints before it are whole; lower optimiser.rate, and start again in another working directory"
-            )
+        self.check(step, metrics)
+        values = {name: float(x) for name, x in jax.device_get(metrics).items() if name != "bad"}
         self._last, self.latest = step, values
         values |= self.throughput.look()
         self.log.scalars(step, values)
         shown = ", ".join(f"{name} {values[name]:.3g}" for name in values if name in ("loss", "accuracy", "cc", "rate"))
         speed = f", {values['examples_per_second']:.1f} examples/s" if "examples_per_second" in values else ""
         self.log.say(f"step {step}/{self.config.steps}: {shown}{speed}")
+
+    def check(self, step: int, metrics: dict) -> None:
+        """Wait for a step. Raises Diverged, before its variables are evaluated or saved."""
+        if (bad := int(jax.device_get(metrics["bad"]))) >= 0:
+            names = ", ".join(self._clips(bad))
+            raise Diverged(
+                f"the loss of step {bad} (between {self._last + 1} and {step}) is no finite number; its clips: {names}. "
+                "Checkpoints before it are whole; lower optimiser.rate, and start again in another working directory"
+            )
 
     def _clips(self, step: int) -> list[str]:
         """Names of the clips in the batch of a step: it is a function of the step."""
@@ -264,18 +287,18 @@ def _evaluate(evaluate_fn: Callable, state: dict, fixed: dict, mesh, run: _Run, 
         pending = sums
     total = _added(total, jax.device_get(pending))
     weight = max(total.pop("weight"), 1e-12)
-    run.scores = {name: value / weight for name, value in total.items()}
-    run.log.scalars(step, {f"eval/{name}": value for name, value in run.scores.items()})
-    run.log.say(f"step {step}, held out: " + ", ".join(f"{name} {value:.3g}" for name, value in run.scores.items()))
+    scores = {name: value / weight for name, value in total.items()}
+    run.log.scalars(step, {f"eval/{name}": value for name, value in scores.items()})
+    run.log.say(f"step {step}, held out: " + ", ".join(f"{name} {value:.3g}" for name, value in scores.items()))
     run.throughput.restart()
-    return run.scores
+    return scores
 
 
 def _added(total: dict, sums: dict) -> dict[str, float]:
     return {name: total.get(name, 0.0) + float(value) for name, value in sums.items()}
 
 
-def _write_model(workdir, config, structure, state, fixed, data, run, step) -> Path:
+def _write_model(workdir, config, structure, state, fixed, data, scores, step) -> Path:
     """The model folder, by the first process; every process gives its part of what is split over devices."""
     whole = jax.jit(lambda x: x, out_shardings=replicated(jax.tree.leaves(fixed or state["trained"])[0].sharding.mesh))
     state = whole({"mean": state.get("mean", state["trained"]), "statistics": state.get("statistics", {}), "fixed": fixed})
@@ -283,10 +306,11 @@ def _write_model(workdir, config, structure, state, fixed, data, run, step) -> P
     path = workdir / "model"
     if jax.process_index() == 0:
         variables = merge(state["fixed"], state["statistics"], state["mean"])
-        frozen = {part for part in ("frames", "sound") if part in state["fixed"] and part not in state["mean"]}
+        changed = state["mean"].keys() | state["statistics"].keys()
+        frozen = {part for part in ("frames", "sound") if part in state["fixed"] and part not in changed}
         weights = {part: config.model[f"{part}_weights"] for part in frozen}
         shared = {part: name.removeprefix("shared:") for part, name in weights.items() if name.startswith("shared:")}
-        card = model_card(config, run.scores, step)
+        card = model_card(config, scores, step)
         classes = data.classes if STAGES[config.stage].task != "fixation" else None
         folder.write(
             path, structure, variables, name=config.stage, model_card=card, shared=shared, classes=classes, dtype="float32"

@@ -28,12 +28,17 @@ def network_config(config: ConfigDict) -> NetworkConfig:
     if what.task != "switch":
         nets[what.net] = (KINDS[what.task][what.granularity != "none"], own)
     switch = own if what.task == "switch" else None
-    if config.switch not in ("heard", "open"):
+    if heeds_switch(config):
         switch = folder.read(config.switch).config.switch
         if switch is None:
             raise ConfigError(f"switch={config.switch}: this model has no audio switch")
     sound = model.sound if own.listens or what.task == "switch" else None
     return NetworkConfig(frames=model.frames, sound=sound, size=model.size, hop=model.hop, nets=nets, switch=switch)
+
+
+def heeds_switch(config: ConfigDict) -> bool:
+    """Whether a trained switch decides for the net, fixed: `config.switch` names a folder, and the net listens."""
+    return config.switch not in ("heard", "open") and STAGES[config.stage].task != "switch" and net_config(config).listens
 
 
 def initial(config: ConfigDict, structure: Structure) -> dict:
@@ -54,8 +59,13 @@ def initial(config: ConfigDict, structure: Structure) -> dict:
         if not any(key.startswith(("nets", "switch")) for key in taken):
             raise WeightsError(f"init={config.init}: nothing of its nets fits this one")
         variables = _nest({key: found[key] if key in taken else value for key, value in wanted.items()})
-    if config.switch not in ("heard", "open"):
-        variables["switch"] = folder.read(config.switch).variables["switch"]
+    if heeds_switch(config):
+        trained = folder.read(config.switch).variables
+        if other := [part for part in ("frames", "sound") if not folder.equal(trained[part], variables[part])]:
+            raise WeightsError(
+                f"switch={config.switch}: made for other numbers of {' and '.join(other)}; its φ would mean nothing"
+            )
+        variables |= check_fit({"switch": trained["switch"]}, {"switch": structure.shapes["switch"]}, config.switch)
     return variables
 
 
@@ -83,7 +93,10 @@ def encoder_variables(model: ConfigDict, part: str, shapes: dict) -> dict:
 def is_trained(structure: Structure, freeze: Sequence[str], fixed_switch: bool) -> dict[str, bool]:
     """path -> whether it is trained: no statistic, no match of `freeze` at its beginning, no switch that is only heeded."""
     statistics = flatten(structure.statistics)
-    frozen = re.compile("|".join(f"(?:{pattern})" for pattern in freeze) or "(?!)")
+    try:
+        frozen = re.compile("|".join(f"(?:{pattern})" for pattern in freeze) or "(?!)")
+    except re.error as error:
+        raise ConfigError(f"freeze={tuple(freeze)}: no regular expression ({error})") from None
     return {
         path: path not in statistics and not frozen.match(path) and not (fixed_switch and path.startswith("switch."))
         for path in flatten(structure.shapes)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from stajax.encoders.base import level
+from stajax.encoders.tiny import TinyFrames
 from stajax.models.fixation import STAConfig
 from stajax.models.network import NetworkConfig, Structure
 from stajax.training.first_model import Trainer, distance
@@ -19,11 +21,8 @@ def examples(seed=0, count=8):
     """Random features; the target is a blob on the side that the first channel of the coarsest level tells."""
     rng = np.random.default_rng(seed)
     sides = rng.integers(0, 2, count)
-    features = {
-        "stride8": rng.normal(size=(count, 8, 8, 4)),
-        "stride16": rng.normal(size=(count, 4, 4, 6)),
-        "stride32": rng.normal(size=(count, 2, 2, 8)),
-    }
+    levels = zip(TinyFrames.strides, TinyFrames.channels, strict=True)
+    features = {level(stride): rng.normal(size=(count, 64 // stride, 64 // stride, channels)) for stride, channels in levels}
     features["stride8"][..., 0] = np.where(np.arange(8) // 4 == sides[:, None], 2, -2)[:, None, :]
     target = np.zeros((count, 16, 16), np.float16)
     for row, side in enumerate(sides):
