@@ -2,20 +2,24 @@
 
 import resource
 import runpy
+from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from stajax.models import folder
-from stajax.models.fixation import STAConfig
+from stajax.models.fixation import STAConfig, STAPlusConfig
 from stajax.models.network import NetworkConfig, Structure
 
 _MEDIA = runpy.run_path(str(Path(__file__).parents[1] / "media" / "conftest.py"))
 clip, pictures, tone = _MEDIA["clip"], _MEDIA["pictures"], _MEDIA["tone"]
 
 CONFIG = NetworkConfig(frames="tiny", sound="tiny", size=64, nets={"sta": ("STA", STAConfig.tiny())})
+
+FAMILY = {"sta": ("STA", STAConfig.tiny())} | {name: ("STA+", STAPlusConfig.tiny(name)) for name in ("short", "long")}
 
 
 def variables(structure: Structure, seed: int = 0) -> dict:
@@ -24,8 +28,8 @@ def variables(structure: Structure, seed: int = 0) -> dict:
     return jax.tree.map(lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), structure.shapes)
 
 
-def write_model(path: Path, *, seed: int = 0) -> Path:
-    structure = Structure(CONFIG)
+def write_model(path: Path, *, seed: int = 0, nets: Mapping[str, tuple] = CONFIG.nets) -> Path:
+    structure = Structure(replace(CONFIG, nets=nets))
     folder.write(path, structure, variables(structure, seed), name="tiny", model_card="# Tiny\n")
     return path
 
