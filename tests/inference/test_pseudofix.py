@@ -298,7 +298,10 @@ def test_a_clip_with_company_of_other_clips_says_nothing(scam, clip):
 
 
 def test_bad_tags_are_one_line(scam, clip):
-    for tag, says in (("Zebra", "unknown tag 'Zebra'; the model tiny-scam knows: Bark; Cat; Horse"), ([], "frames: no tag; without")):
+    for tag, says in (
+        ("Zebra", "unknown tag 'Zebra'; the model tiny-scam knows: Bark; Cat; Horse"),
+        ([], "frames: no tag; without"),
+    ):
         with pytest.raises(ValueError, match=says) as caught:
             pseudo_fixations(scam, clip, tag)
         assert "\n" not in str(caught.value)
