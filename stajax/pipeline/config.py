@@ -43,6 +43,8 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
                 "seconds": 0.0,  # at most, of a clip; 0 takes all
                 "composites": 0,  # clips made of two real ones side by side, heard with the sound of one
                 "pictures": "",  # a folder, or a file that lists pictures: they get pseudo-fixations by tags of their own
+                # Photographs with people's fixations, "osie:FOLDER", on which the fixation nets are tuned in the end.
+                "humans": "",
                 "shards": 1,
                 "workers": 0,
                 "synthetic": {"clips": 240, "size": 64, "fps": 10.0, "seconds": 3.0, "classes": 4, "objects": 4},
@@ -52,6 +54,8 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
             "cache": True,
             "stages": {stage: stage_config(stage, size) for stage in stages},
             "pseudofix": settings,
+            # Of fine-tuning: steps of each net, its rate, and how often photographs and clips come in an epoch.
+            "tuning": {"steps": 2000, "rate": 1e-3, "repeats": (1, 4)},
             "nets": FIXATION,
             "fusion": "paper",
         }

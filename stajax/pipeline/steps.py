@@ -23,6 +23,7 @@ from stajax.data.records import Records, write_records
 from stajax.data.split import held_out
 from stajax.data.synthetic import SyntheticAVE, SyntheticConfig, write_synthetic
 from stajax.inference.crops import crop_records
+from stajax.inference.predict import load
 from stajax.inference.pseudofix import FINE, Settings
 from stajax.inference.pseudofix import load as load_pseudofix
 from stajax.inference.pseudofix_records import pseudofix_records
@@ -31,6 +32,7 @@ from stajax.inference.self_tagged import SelfTagged
 from stajax.media.atomic import replacing, writing
 from stajax.pipeline.assemble import assemble
 from stajax.pipeline.config import taking_part
+from stajax.pipeline.humans import agreed_records, osie_records
 from stajax.pipeline.manifest import digest
 from stajax.pipeline.predicted import predict_records
 from stajax.pipeline.run import Step
@@ -91,6 +93,8 @@ class _Steps:
         steps += [self._train(name, needs, "pseudo") for name in fixation]
         if fixation:
             steps += [self._model("model", {"nets": fixation}, switch), self._predict()]
+        if fixation and self.config.data.humans:
+            steps += self._tuned(fixation, switch, data)
         if self.synthetic:
             steps.append(self._score(fixation))
         return steps
@@ -209,6 +213,10 @@ class _Steps:
         seen = places if records == "crops" else list(self.sets.values())
         if records == "pseudo" and self.config.data.pictures:
             places, seen = [*places, self.workdir / "pictures"], [*seen, self.workdir / "pictures"]
+        return self._stage(name, stage, needs, places, seen)
+
+    def _stage(self, name: str, stage: ConfigDict, needs: Sequence[str], places: Sequence[Path], seen: Sequence[Path]) -> Step:
+        """Train `stage` on the records in `places`; `seen`: where the features of its frames lie, of each set."""
         with stage.unlocked():
             stage.records, stage.heard = (";".join(map(str, folders)) for folders in (places, self.sets.values()))
             stage.seed, stage.switch = self.config.seed, stage.switch if self.config.switch else "open"
@@ -216,16 +224,62 @@ class _Steps:
                 features = f"features-{stage.model.frames}-{stage.model.size}"
                 stage.cache = ";".join(str(folder / features) for folder in seen)
         settings = json.loads(stage.to_json())
-        for key in ("records", "heard", "cache", "workers", "log", "checkpoint"):
+        for key in ("records", "heard", "cache", "init", "validation_records", "workers", "log", "checkpoint"):
             settings.pop(key)
 
         def run(place: Path) -> Mapping[str, Any]:
             result = train(stage, place)
             return {"step": result.step, **result.metrics}
 
-        return Step(
-            name, tuple(needs), settings, run, f"train/{name}", f"train {STAGES[stage.stage].net} for {stage.steps} steps"
-        )
+        what = f"train {STAGES[stage.stage].net} for {stage.steps} steps"
+        return Step(name, tuple(needs), settings, run, f"train/{name}", what)
+
+    def _tuned(self, fixation: Sequence[str], switch: list[str], data: Sequence[str]) -> list[Step]:
+        """Fine-tuning on people's fixations: the first net on photographs alone; what it and the weak model agree on for the clips
+        are the targets that keep motion and sound alive; then all nets on both.
+        """
+        kind, _, root = self.config.data.humans.partition(":")
+        if kind != "osie":
+            raise ConfigError(f"data.humans={self.config.data.humans}: give osie:FOLDER")
+        pans = Pans(size=self.config.stages[fixation[0]].model.size)
+
+        def humans(place: Path) -> Mapping[str, Any]:
+            if self.share["process"] == 0:
+                osie_records(root, place, Records(self.records).classes, pans=pans, seed=self.config.seed)
+            return {}
+
+        def agreed(place: Path) -> Mapping[str, Any]:
+            people, weak = load(self.workdir / "train" / "people" / "model"), load(self.workdir / "model")
+            options = {"shards": self.config.data.shards, **self.share}
+            return _summed(agreed_records(people, weak, Records(of), place / name, **options) for name, of in self.sets.items())
+
+        train, held = self.workdir / "humans" / "training", self.workdir / "humans" / "validation"
+        clips = [self.workdir / "agreed" / name for name in self.sets]
+
+        def tuned(stage: str, name: str, sets: Sequence[Path], seen: Sequence[Path], needs: Sequence[str]) -> Step:
+            tuning, photographs = self.config.tuning, len(sets) == 1
+            changed = self.config.stages[stage].copy_and_resolve_references()
+            with changed.unlocked():
+                changed.init, changed.validation_records = str(self.workdir / "train" / stage / "model"), str(held)
+                changed.steps, changed.optimiser.rate = tuning.steps, tuning.rate
+                changed.repeats = () if photographs else (tuning.repeats[0], *[tuning.repeats[1]] * (len(sets) - 1))
+            return self._stage(name, changed, [*needs, "humans", stage], sets, [*seen, held])
+
+        steps = [
+            Step(
+                "humans", ("records",), [root, dataclasses.asdict(pans)], humans, "humans", "people's fixations on photographs"
+            )
+        ]
+        steps.append(tuned(fixation[0], "people", [train], [train], []))
+        what = "maps of the clips that people's fixations and tags agree on"
+        steps.append(Step("agreed", (*data, "people", "model"), [], agreed, "agreed", what))
+        names = [f"tuned_{stage}" for stage in fixation]
+        own = list(self.sets.values())
+        steps += [
+            tuned(stage, name, [train, *clips], [train, *own], [*data, "agreed"])
+            for stage, name in zip(fixation, names, strict=True)
+        ]
+        return [*steps, self._model("tuned", {"nets": names}, switch)]
 
     def _model(self, name: str, members: Mapping[str, list[str]], switch: list[str]) -> Step:
         parts = {member: stages for member, stages in members.items() if stages}

@@ -93,11 +93,12 @@ def _data(size: str) -> dict:
 
     cache: a folder for each set with features of frozen encoders, made if need be. heard: folders with a `heard.npz`, by
     default those of the records. validation: of each tag of the first set every so manyth clip is held out; 0 for none.
-    augment: none, default or released (`data.augment`); cached features cannot be augmented.
+    validation_records: a folder of records to evaluate on instead, with the last place in cache. augment: none, default or
+    released (`data.augment`); cached features cannot be augmented.
     """
     augment = "default" if size == "paper" else "none"
     sets = {"records": "", "repeats": (), "cache": "", "heard": ""}
-    return {**sets, "validation": 5, "augment": augment, "flip": False, "workers": 0}
+    return {**sets, "validation": 5, "validation_records": "", "augment": augment, "flip": False, "workers": 0}
 
 
 def _model(what: Stage, size: str) -> dict:

@@ -52,10 +52,11 @@ def stage_data(config: ConfigDict, structure: Structure, cache: Caches | None = 
     rows = _rows(config, records)
     options = {"sampling": sampling, "seed": config.seed, "heard": heard or None, "cache": cache}
     training = Examples(records, rows["training"], **options)
-    validation = None
-    if len(rows["validation"]):
-        plain = {"sampling": replace(sampling, augment=Augment.none()), "seed": 0}
-        validation = Examples(records, rows["validation"], **{**options, **plain})
+    validation, plain = None, {**options, "sampling": replace(sampling, augment=Augment.none()), "seed": 0}
+    if config.validation_records:
+        validation = Examples(Records(config.validation_records), **plain)
+    elif len(rows["validation"]):
+        validation = Examples(records, rows["validation"], **plain)
     return StageData(training, validation, records.classes)
 
 
@@ -74,6 +75,11 @@ def folders(text: str) -> list[str]:
     return [part for part in text.split(";") if part]
 
 
+def all_sets(config: ConfigDict) -> list[str]:
+    """The folders of all records that a stage reads, those to evaluate on last."""
+    return [*folders(config.records), *folders(config.validation_records)]
+
+
 def _rows(config: ConfigDict, records: Records) -> dict[str, np.ndarray]:
     """Numbers of the records to learn from, those of a set as often as `config.repeats` says, and of those held out.
 
@@ -84,7 +90,7 @@ def _rows(config: ConfigDict, records: Records) -> dict[str, np.ndarray]:
     if len(repeats) != len(sets) or min(repeats) < 1:
         raise ConfigError(f"repeats={repeats}: a whole number from 1 is needed for each of {len(sets)} sets of records")
     split = {"training": np.arange(sets[0]), "validation": np.zeros(0, int)}
-    if config.validation:
+    if config.validation and not config.validation_records:
         split = held_out(records.entries[: sets[0]], config.validation, seed=0)
     begin = np.cumsum([0, *sets])
     parts = [split["training"], *(np.arange(*ends) for ends in itertools.pairwise(begin[1:]))]

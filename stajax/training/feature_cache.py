@@ -18,7 +18,7 @@ from stajax.encoders.params import flatten
 from stajax.media import cut_windows, squash
 from stajax.models.network import Network, NetworkConfig, Structure
 from stajax.training.config import ConfigError
-from stajax.training.data import folders
+from stajax.training.data import all_sets, folders
 from stajax.training.log import Log
 from stajax.training.variables import encoder_variables
 
@@ -76,7 +76,7 @@ def make_cache(
 
 def make_caches(config: ConfigDict, share: dict, log: Log) -> Caches:
     """The caches of a stage: of each of its sets of records the folder in the same place of `config.cache`."""
-    sets, places = folders(config.records), folders(config.cache)
+    sets, places = all_sets(config), folders(config.cache)
     if len(places) != len(sets):
         raise ConfigError(f"cache={config.cache}: a folder is needed for each of {len(sets)} sets of records")
 

@@ -99,23 +99,27 @@ def _shown(found: Found, batch: dict, task: str) -> jax.Array:
 
 
 def _with_switch(batch: dict, config: ConfigDict, label_weights: tuple[float, float]) -> dict:
-    """With φ of each node as far as training knows it, and the weight of the switch's label."""
+    """With φ of each node as far as training knows it, and the weight of the switch's label; silent rows tell it nothing."""
     heeded = batch["heard"] if config.switch == "heard" else 1.0
-    weight = jnp.where(batch["heard"][:, 0] > 0, label_weights[1], label_weights[0]) * batch["audible"][:, 0]
-    return {**batch, "switch": batch["audible"] * heeded, "label_weight": weight}
+    found = {**batch, "switch": batch["audible"] * heeded}
+    if STAGES[config.stage].task == "switch":
+        found["label_weight"] = jnp.where(batch["heard"][:, 0] > 0, label_weights[1], label_weights[0])
+        found["weight"] = batch["weight"] * batch["audible"][:, 0]
+    return found
 
 
 def _accumulated(gradient: Callable, trained: dict, batch: dict, parts: int):
-    """Loss, metrics, statistics and gradient of `parts` pieces of the batch, one after the other, the last's statistics."""
+    """Loss, metrics and gradient of the batch from `parts` pieces of it, one after the other; the last one's statistics."""
     # Row r goes to piece r % parts, so that on a mesh each device keeps its rows.
     pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch)
+    weight = jnp.maximum(batch["weight"].sum(), 1e-12)
 
     def one(total, piece):
         (value, (metrics, statistics)), grads = gradient(trained, piece)
-        return jax.tree.map(jnp.add, total, (value, metrics, grads)), statistics
+        share = piece["weight"].sum() / weight
+        return jax.tree.map(lambda x, y: x + share * y, total, (value, metrics, grads)), statistics
 
     (value, (metrics, _)), grads = jax.eval_shape(gradient, trained, jax.tree.map(lambda x: x[0], pieces))
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (value, metrics, grads))
-    total, statistics = jax.lax.scan(one, zeros, pieces)
-    value, metrics, grads = jax.tree.map(lambda x: x / parts, total)
+    (value, metrics, grads), statistics = jax.lax.scan(one, zeros, pieces)
     return value, metrics, jax.tree.map(lambda x: x[-1], statistics), grads

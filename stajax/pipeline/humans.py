@@ -1,0 +1,70 @@
+"""What fine-tuning learns from: people's fixations on photographs, and maps of clips that two models agree on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from stajax.data.fixations import density_map
+from stajax.data.osie import OSIE_SHAPE, load_osie, osie_split
+from stajax.data.photographs import Pans, Photographs
+from stajax.data.records import Clip, Records, write_records
+from stajax.inference.clip_sets import RecordSet
+from stajax.inference.fusion import FUSIONS
+from stajax.inference.predict import Model, stream_clip, stream_of
+from stajax.inference.record_shards import Made, over_clips
+from stajax.inference.source import RecordSource
+
+SIGMA = 12.0  # pixels of OSIE's 400x300 pictures: 1 degree
+
+
+def osie_records(
+    root: str | os.PathLike, out: Path, classes: dict[str, tuple[str, ...]], *, pans: Pans, seed: int = 0
+) -> tuple[Records, Records]:
+    """`out`/training and `out`/validation: OSIE's photographs with the densities of all observers' fixations.
+
+    Training photographs come still, mirrored and panned over, those of the validation split still. The test split is not read.
+    """
+    osie = load_osie(root)
+
+    @cache
+    def density(number: int) -> np.ndarray:
+        return density_map(osie.fixations(number), OSIE_SHAPE, SIGMA)
+
+    def write(split: str, pans: Pans) -> Records:
+        numbers = osie_split(len(osie))[split].tolist()
+        names = [f"osie_{Path(osie.names[number]).stem}" for number in numbers]
+        made = Photographs(names, lambda i: osie.image(numbers[i]), lambda i: density(numbers[i]), pans=pans, seed=seed)
+        folder = out / {"train": "training"}.get(split, split)
+        return write_records(folder, made, classes, made_of=f"OSIE {split} {pans} {seed}")
+
+    return write("train", pans), write("validation", replace(pans, pans=0, mirrored=False))
+
+
+def agreed_records(people: Model, weak: Model, records: Records, out: Path, *, shards: int = 1, **share: int) -> Made:
+    """The records' clips with maps that two models agree on: Eq. 21 of both.
+
+    people: learned from people's fixations on photographs; it sees the clip without its sound. weak: learned from tags, with
+    motion and sound.
+    """
+
+    def make(clip: Clip, told: Callable[[str, int, int], None]) -> tuple[Clip, Counter]:
+        silent = replace(clip, sound=np.zeros(0, np.int16))
+        seen = [_maps(people, silent), _maps(weak, clip)]
+        maps = np.asarray(FUSIONS["paper"]([jnp.asarray(x) for x in seen]))
+        valid = np.ones(len(maps), bool)
+        return replace(clip, maps=np.rint(255 * maps).astype(np.uint8), valid=valid), Counter(valid=len(maps))
+
+    return over_clips(RecordSet(records), out, make, f"{people.name} and {weak.name}", shards=shards, **share)
+
+
+def _maps(model: Model, clip: Clip) -> np.ndarray:
+    source = RecordSource(clip)
+    return np.stack([shown.map for shown in stream_clip(stream_of(model.engine, source), source)])
