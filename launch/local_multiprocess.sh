@@ -62,6 +62,7 @@ fi
 
 logs=${logs:-$(mktemp -d -t stajax-processes.XXXXXX)}
 mkdir -p "$logs"
+: >"$logs/process-0.log" # for what shows it
 export JAX_PLATFORMS=cpu STAJAX_CPU_DEVICES=$devices
 pids=() shown=""
 

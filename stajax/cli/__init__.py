@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from stajax import __version__
@@ -23,16 +24,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = arguments.run(arguments)
         sys.stdout.flush()
-        return code
     except OutputError as error:
-        return complain(error, 1)
+        code = complain(error, 1)
     except (MediaError, WeightsError, ConvertError) as error:
-        return complain(error, 2)
+        code = complain(error, 2)
     except KeyboardInterrupt:
-        return complain(f"interrupted{arguments.interrupted}", 1)
+        code = complain(f"interrupted{arguments.interrupted}", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone
-        return 1
+        code = 1
+    except Exception:
+        if not _others_wait():
+            raise
+        traceback.print_exc()
+        code = 1
+    if code and _others_wait():
+        sys.stderr.flush()
+        os._exit(code)  # at a normal exit JAX would wait for the other processes, five minutes, and they for this one
+    return code
+
+
+def _others_wait() -> bool:
+    """Whether this is one of several processes that train together."""
+    return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
 
 
 def _parser() -> argparse.ArgumentParser:

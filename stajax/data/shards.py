@@ -135,7 +135,7 @@ def write_classes(folder: str | os.PathLike, classes: Mapping[str, Sequence[str]
     if there and list(there) != list(wanted):
         raise DataError(f"{folder}: holds records of other classes ({'; '.join(there)}); give another folder")
     if there != wanted:
-        _write_json(folder / CLASSES, wanted)
+        _write_json(folder / CLASSES, wanted, shared=True)
 
 
 def read_classes(folder: str | os.PathLike) -> dict[str, tuple[str, ...]]:
@@ -176,6 +176,6 @@ def _list_path(shard: Path) -> Path:
     return shard.with_name(shard.name.removesuffix(".array_record") + ".json")
 
 
-def _write_json(path: Path, value) -> None:
-    with replacing(path) as part, writing(path):
+def _write_json(path: Path, value, *, shared: bool = False) -> None:
+    with replacing(path, shared=shared) as part, writing(path):
         part.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n")

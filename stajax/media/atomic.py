@@ -11,10 +11,11 @@ from stajax.media.errors import OutputError
 
 
 @contextmanager
-def replacing(path) -> Iterator[Path]:
+def replacing(path, *, shared: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` at success, remove it at any exception.
 
-    The temporary name is always the same, so the rerun of a killed process overwrites what that one left.
+    The temporary name is always the same, so the rerun of a killed process overwrites what that one left; it is this process's
+    own where several may write the same file at once (`shared`).
 
     Raises:
         OutputError: the folder is missing, or the file cannot be put there.
@@ -22,7 +23,7 @@ def replacing(path) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise OutputError(f"{path}: no folder {path.parent}; make it first")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part" if shared else f".{path.name}.part")
     try:
         yield part
         with writing(path):

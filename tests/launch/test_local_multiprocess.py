@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,3 +105,20 @@ def test_two_processes_train_a_net_as_one_does(tmp_path):
     assert json.loads((tmp_path / "two/model/config.json").read_text()) == json.loads(
         (tmp_path / "one/model/config.json").read_text()
     )
+
+
+@pytest.mark.slow
+def test_one_of_two_that_cannot_go_on_does_not_keep_the_other_waiting(tmp_path):
+    """The second one's records are missing. At a normal exit JAX would wait for the first one, and that for the second."""
+    write_synthetic(tmp_path / "records", SyntheticAVE(6, config=SyntheticConfig(size=64, seconds=0.5, fps=10, classes=3)))
+    words = shlex.join([sys.executable, "-m", "stajax", "train", "--config", f"{ROOT}/configs/s.py:tiny", "--config.steps=2"])
+    each = program(
+        tmp_path / "each",
+        f"""
+[[ ${{!#}} == 0 ]] && records={tmp_path}/records || records={tmp_path}/nowhere
+exec {words} --workdir {tmp_path}/run --config.records=$records "$@"
+""",
+    )
+    found = processes("--grace", 5, 2, "--", each, timeout=200)
+    assert found.returncode == 2, found.stderr
+    assert "process-1.log: stajax: " in found.stderr and "nowhere" in found.stderr
