@@ -1,14 +1,19 @@
 """A model as one file that JAX runs without stajax or Flax: `export` writes a ``.stajax`` artefact, `load` reads one.
 
 The file is a zip of ``manifest.json``, which says what goes in and comes out, and for each function NAME its StableHLO as
-`jax.export` serialises it, ``NAME.export``, and its weights, ``NAME.npz``. There are three, so that an encoder still sees each
-frame and each sound window once:
+`jax.export` serialises it, ``NAME.export``, and its weights, ``NAME.npz``. There are several, so that an encoder still sees
+each frame and each sound window once:
 
     features = encode_frames(weights, views)                  views {size: (f, size, size, 3) uint8}
     audio    = encode_audio(weights, windows)                 windows {samples: (a, samples) float32}
     maps     = predict(weights, features, audio, fragments)   (b, h, w) float32 in [0, 1]
 
-f, a and b are symbolic: any number of at least 1. What comes out of the encoders is a dict, NETWORK/NAME -> (f, ...) and
+and of a model with nets whose company lies elsewhere (section 4.2) one more, whose rows make their banks:
+
+    nodes    = nodes(weights, features, audio, fragments)     {net: (b, h, w, C)}
+    maps     = predict(weights, features, audio, fragments, banks)       banks {net: (k, h, w, C)}
+
+f, a, b and k are symbolic: any number of at least 1. What comes out of the encoders is a dict, NETWORK/NAME -> (f, ...) and
 NETWORK -> (a, D); `predict` takes it as it is. docs/export.md reads an artefact with JAX and NumPy alone.
 """
 
@@ -54,7 +59,10 @@ _MEANING = {
     "windows": "mono sound in [-1, 1] at sample_rate, each distinct window once, at each length in samples",
     "features": "what encode_frames gave, NETWORK/NAME",
     "audio": "what encode_audio gave, by network; of windows of zeros where there is no sound; empty if it does not hear",
-    "fragments": "for each net and prediction: rows of features, rows of audio, and the audio switch, 0 without sound",
+    "fragments": "for each net and prediction: rows of features, rows of audio, and the audio switch, 0 without sound; "
+    "company, of a net with a bank: rows of it",
+    "nodes": "node states of the targets, of each net with a bank: rows for its bank",
+    "banks": "for each net with a bank: what nodes gave of moments elsewhere",
     "maps": "fixation maps in [0, 1], of all nets fused",
 }
 
@@ -75,7 +83,8 @@ class Artefact:
     manifest: dict
     encode_frames: Callable[[dict], dict]
     encode_audio: Callable[[dict], dict] | None  # None: the model does not hear
-    predict: Callable[[dict, dict, dict], jax.Array]
+    predict: Callable[..., jax.Array]  # of features, audio, fragments, and banks if there is `nodes`
+    nodes: Callable[[dict, dict, dict], dict] | None = None  # None: no net wants a bank
 
 
 def export(
@@ -141,7 +150,8 @@ def load(path: str | os.PathLike) -> Artefact:
         wrote = f", written by jax {manifest['jax']}, this is {jax.__version__}" if "jax" in manifest else ""
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(f"{path}: not a readable artefact{wrote} ({reason}); export it again") from None
-    return Artefact(manifest, functions["encode_frames"], functions.get("encode_audio"), functions["predict"])
+    encode_audio, nodes = functions.get("encode_audio"), functions.get("nodes")
+    return Artefact(manifest, functions["encode_frames"], encode_audio, functions["predict"], nodes)
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> Callable:
@@ -160,7 +170,7 @@ class _Function(NamedTuple):
 
 
 def _functions(engine: Engine, platforms: Sequence[str], precision: str) -> dict[str, _Function]:
-    """The three functions, or two if the model does not hear, exported and serialised."""
+    """The functions, exported and serialised: no `encode_audio` if the model does not hear, no `nodes` without banks."""
     names = [_label(structure) for structure in engine.structures]
     variables = zip(names, engine.variables, strict=True)
     weights = {f"{name}/{key}": np.asarray(x) for name, own in variables for key, x in flatten(own).items()}
@@ -173,7 +183,7 @@ def _functions(engine: Engine, platforms: Sequence[str], precision: str) -> dict
             bytes(made.serialize()), own, made, arguments, (result, jax.tree.unflatten(made.out_tree, made.out_avals))
         )
 
-    f, a, b = jax.export.symbolic_shape("f, a, b")
+    f, a, b, k = jax.export.symbolic_shape("f, a, b, k")
     array = jax.ShapeDtypeStruct
     views = {str(size): array((f, size, size, 3), jnp.uint8) for size in engine.sizes}
     functions = {"encode_frames": exported(_rows(engine, names, _encode_frame), "features", views=views)}
@@ -190,8 +200,15 @@ def _functions(engine: Engine, platforms: Sequence[str], precision: str) -> dict
         }
         for net, span in engine.spans.items()
     }
-    features = functions["encode_frames"].result[1]
-    functions["predict"] = exported(_predict(engine, names), "maps", features=features, audio=audio, fragments=fragments)
+    seen = {"features": functions["encode_frames"].result[1], "audio": audio}
+    banks: Spec = {}
+    if engine.banked:
+        targets = {net: fragments[net] for net in engine.banked}
+        functions["nodes"] = exported(_nodes(engine, names), "nodes", **seen, fragments=targets)
+        nodes = functions["nodes"].result[1]
+        banks = {"banks": {net: array((k, *x.shape[1:]), x.dtype) for net, x in nodes.items()}}
+        fragments |= {net: {**fragments[net], "company": array((b, n), jnp.int32)} for net, n in engine.banked.items()}
+    functions["predict"] = exported(_predict(engine, names), "maps", **seen, fragments=fragments, **banks)
     return functions
 
 
@@ -243,14 +260,24 @@ def _encode_window(name: str, structure: Structure, variables: dict, windows: Sp
 def _predict(engine: Engine, names: Sequence[str]) -> Callable[..., jax.Array]:
     """`Engine.predict` of flat dicts."""
 
-    def predict(weights: Weights, features: Spec, audio: Spec, fragments: Spec) -> jax.Array:
-        variables = [_variables(weights, s.shapes, f"{name}/") for name, s in zip(names, engine.structures, strict=True)]
-        seen = [{key.removeprefix(f"{n}/"): x for key, x in features.items() if key.startswith(f"{n}/")} for n in names]
-        heard = [audio.get(name) for name in names]
-        rows = {net: Fragments(**own, valid=jnp.ones(own["switch"].shape, bool)) for net, own in fragments.items()}
-        return engine._predict(variables, seen, heard, rows, {}, None)
+    def predict(weights: Weights, features: Spec, audio: Spec, fragments: Spec, banks: Spec | None = None) -> jax.Array:
+        return engine._predict(*_unflat(engine, names, weights, features, audio, fragments), banks or {}, None)
 
     return predict
+
+
+def _nodes(engine: Engine, names: Sequence[str]) -> Callable[..., dict[str, jax.Array]]:
+    """`Engine.nodes` of flat dicts."""
+    return lambda *flat: engine._nodes(*_unflat(engine, names, *flat))
+
+
+def _unflat(engine: Engine, names: Sequence[str], weights: Weights, features: Spec, audio: Spec, fragments: Spec) -> tuple:
+    """Variables, features and sound vectors of each network, and fragments of each net."""
+    variables = [_variables(weights, s.shapes, f"{name}/") for name, s in zip(names, engine.structures, strict=True)]
+    seen = [{key.removeprefix(f"{n}/"): x for key, x in features.items() if key.startswith(f"{n}/")} for n in names]
+    heard = [audio.get(name) for name in names]
+    rows = {net: Fragments(**own, valid=jnp.ones(own["switch"].shape, bool)) for net, own in fragments.items()}
+    return variables, seen, heard, rows
 
 
 def _implemented(structure: Structure, implementation: Implementation) -> Structure:
@@ -311,7 +338,10 @@ def _heading(name_or_path, engine: Engine, precision: str, functions: Mapping[st
         "platforms": list(encoder.platforms),
         "precision": precision,
         "name": name,
-        "nets": {net: {"network": network_of[net], "nodes": span.nodes} for net, span in engine.spans.items()},
+        "nets": {
+            net: {"network": network_of[net], "nodes": span.nodes, "company": engine.banked.get(net, 0)}
+            for net, span in engine.spans.items()
+        },
         "fusion": engine.fusion,
         "sizes": engine.sizes,
         "windows": engine.windows if engine.listens else [],
@@ -324,7 +354,7 @@ def _heading(name_or_path, engine: Engine, precision: str, functions: Mapping[st
 
 def _contents(functions: Mapping[str, _Function]) -> dict:
     """What the manifest says of the functions."""
-    symbols = {"f": "distinct frames", "a": "distinct sound windows", "b": "predictions"}
+    symbols = {"f": "distinct frames", "a": "distinct sound windows", "b": "predictions", "k": "moments in a bank"}
     described = {}
     for name, function in functions.items():
         result, arrays = function.result
