@@ -59,7 +59,7 @@ def make_step(
         if "mean" in state:
             decay = jnp.minimum(config.optimiser.ema, (1 + number) / (10 + number))
             new["mean"] = jax.tree.map(lambda mean, x: decay * mean + (1 - decay) * x, state["mean"], trained)
-        measured = {"loss": value, **metrics, "gradient": optax.global_norm(grads), "rate": schedule(state["step"])}
+        measured = {"loss": value, **metrics, "gradient": optax.tree.norm(grads), "rate": schedule(state["step"])}
         return new, {**measured, "bad": bad, "skipped": batch["skipped"].sum()}
 
     return step
