@@ -9,7 +9,8 @@ WORKDIR/scam makes pseudo-fixations of tagged clips, WORKDIR/model is the weak f
 entered, and WORKDIR/tuned is `sta-lite`.
 
 The argument is a folder with clips/labels.csv (columns file and coarse), the clips beside it, and osie/ (photographs in
-stimuli/, and fixations.npz). Of OSIE the training split is used, and for choosing among checkpoints of `sta-lite` the validation split.
+stimuli/, and fixations.npz). Of OSIE the training split is used, and for choosing among checkpoints of `sta-lite` the
+validation split.
 
 Time, and what to expect: not measured.
 """

@@ -235,8 +235,10 @@ class _Steps:
         return Step(name, tuple(needs), settings, run, f"train/{name}", what)
 
     def _tuned(self, fixation: Sequence[str], switch: list[str], data: Sequence[str]) -> list[Step]:
-        """Fine-tuning on people's fixations: the first net on photographs alone; what it and the weak model agree on for the clips
-        are the targets that keep motion and sound alive; then all nets on both.
+        """Fine-tuning on people's fixations.
+
+        First the first net on photographs alone. What it and the weak model agree on for the clips are targets that keep motion
+        and sound alive; then all nets on both.
         """
         kind, _, root = self.config.data.humans.partition(":")
         if kind != "osie":

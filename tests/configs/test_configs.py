@@ -30,7 +30,7 @@ NETS = {
     "sta": {"sta": "sta"},
     "sta_plus": {"short": "sta_plus_short", "long": "sta_plus_long"},
 }
-PIPELINES = {"pipeline": ("lite", "paper"), "synthetic_tiny": ("",), "real_lite": ("",), "weak_lite": ("",)}
+PIPELINES = {"pipeline": ("lite", "paper"), "synthetic_tiny": ("",), "real_lite": ("",), "shipped_lite": ("",)}
 TABLES = [f"table{number}" for number in range(1, 7)]
 
 
