@@ -10,7 +10,7 @@ EXAMPLES = """\
 examples:
   stajax convert STANet.pth -o stanet
   stajax convert STANet.pth STAGCN.pth 27001.pt -o stanet-plus     # STA, STA+ and the audio switch: one model, fused
-  stajax convert short=A.pth long=B.pth -o both                    # names of the nets, where two are of one kind
+  stajax convert short=A.pth long=B.pth -o both                    # names of the nets; long gets long-term company
   stajax predict clip.mp4 --weights stanet-plus --fusion released_max
 
 Reads .pth, .pt, .pth.tar, .safetensors and .npz, and runs nothing that is in them. What the net is, its tensors tell:

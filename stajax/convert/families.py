@@ -12,6 +12,7 @@ import numpy as np
 from stajax.convert.errors import ConvertError, listed
 from stajax.convert.table import Row
 from stajax.convert.tables import encoders, released
+from stajax.models.fragments import Granularity
 from stajax.models.network import NetworkConfig
 from stajax.models.released.base import ReleasedConfig
 from stajax.models.released.switch import ReleasedSwitchConfig
@@ -44,7 +45,8 @@ class Family:
 
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Family:
-    """The family of a checkpoint. net: name of the net in the model folder, instead of the usual one.
+    """The family of a checkpoint. net: name of the net in the model folder, instead of the usual one. A net with company gets
+    long- or cross-term company if its name says so: ``long``, ``s_plus_cross``.
 
     Raises ConvertError that tells the keys that were found, for a checkpoint of no known net.
     """
@@ -112,7 +114,8 @@ def _released_family(kind: str, tensors: Mapping[str, np.ndarray], net: str | No
         rows += encoders.vggsound_children("layerA", "sound.")
         return Family("audio switch", rows, released.UNUSED[kind], network=network)
     net = net or usual
-    config = ReleasedConfig(int(generation or 2022), _channels(tensors))
+    granularity = _granularity(net) if name.endswith("+") else "short"
+    config = ReleasedConfig(int(generation or 2022), _channels(tensors), granularity)
     rows = released.rows(kind, f"nets.{net}.")
     if frames == "vgg16_d1":
         rows += encoders.vgg16("frames.")
@@ -124,8 +127,14 @@ def _released_family(kind: str, tensors: Mapping[str, np.ndarray], net: str | No
     if hears:
         rows += encoders.vggsound_children("audio_model", "sound.")
     network = NetworkConfig(frames, sound, size, HOP, nets={net: (entry, config)})
-    title = f"{name} ({'December 2021' if generation else '2022'})"
+    told = "" if granularity == "short" else f", {granularity} company"
+    title = f"{name} ({'December 2021' if generation else '2022'}{told})"
     return Family(title, rows, released.UNUSED[kind], net, network)
+
+
+def _granularity(net: str) -> Granularity:
+    """Of the company, by the net's name: the tensors are the same."""
+    return next((word for word in net.split("_") if word in ("long", "cross")), "short")
 
 
 def _channels(tensors: Mapping[str, np.ndarray]) -> int:

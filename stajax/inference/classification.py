@@ -32,7 +32,7 @@ def class_maps(name_or_path: str | os.PathLike, clip: str | os.PathLike, tag: st
 
     A map is ReLU of the net's class map (of an authors' net, of the mean of those before and after fusion), at the tag's
     channel, over its maximum + 1e-8; the release then rounds it to 8 bits and enlarges it to 220x220: `stajax.cam`. Each frame
-    is encoded once; the authors' nets with company take the release's short one.
+    is encoded once; company is that which the net's config names, of the authors' nets by default the release's short one.
 
     Args:
         name_or_path: a model folder with one classification net, as `stajax convert` makes it of S.pth and so on.

@@ -8,7 +8,6 @@ a bank of node states that were made before, as over a stream.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +18,7 @@ from stajax.encoders.base import FrameEncoder, SoundEncoder
 from stajax.layers.conv import Conv
 from stajax.models.branch import Branch, BranchConfig
 from stajax.models.cgcn import CGCN, neighbours
-from stajax.models.fragments import Fragments, Span, own_span, short_span
-
-Granularity = Literal["short", "long", "cross"]
+from stajax.models.fragments import Fragments, Granularity, Span, check_granularity, own_span, short_span
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,7 @@ class CompanyConfig(BranchConfig):
     rectify: bool = True
 
     def __post_init__(self):
-        if self.granularity not in ("short", "long", "cross"):
-            raise ValueError(f"granularity {self.granularity!r}; known: short, long, cross")
+        check_granularity(self.granularity)
         if self.company < 1 or self.steps < 0:
             raise ValueError(f"{self.company} nodes of company, {self.steps} steps; at least 1 and 0 are needed")
 

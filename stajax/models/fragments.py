@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+
+Granularity = Literal["short", "long", "cross"]  # of company: around the target, elsewhere in the clip, in other clips
 
 
 @jax.tree_util.register_dataclass
@@ -62,6 +64,12 @@ class Span(NamedTuple):
 
 ONE_FRAME = Span(nodes=((0, 0, 0),))
 STA_SPAN = Span(nodes=((-1, 0, 1),))
+
+
+def check_granularity(granularity: str) -> None:
+    """Raises ValueError for one that there is not."""
+    if granularity not in get_args(Granularity):
+        raise ValueError(f"granularity {granularity!r}; known: {', '.join(get_args(Granularity))}")
 
 
 def own_span(moves: bool) -> Span:

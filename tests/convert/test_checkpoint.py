@@ -98,12 +98,23 @@ def test_several_files_become_members_of_one_model_with_the_names_that_were_give
         "released.S+",
         "released.ST+",
     ]
+    assert members[0].config.nets["next"][1].granularity == "short" and members[1].config.nets["long"][1].granularity == "long"
     name, card = folder.name_and_card(tmp_path / "both")
-    assert name == "both" and "S+ (2022), ST+ (2022), converted by stajax" in card and "`Splus.pth, STplus.pth`" in card
+    assert name == "both" and "S+ (2022), ST+ (2022, long company), converted by stajax" in card
+    assert "`Splus.pth, STplus.pth`" in card
     assert {path.name for path in (tmp_path / "both").iterdir()} == {"config.json", "model_card.md", "next", "long"}
     assert all((tmp_path / "both" / name / "conversion_report.json").is_file() for name in ("next", "long"))
     with pytest.raises(WeightsError, match=r"both: holds several networks \(next, long\); name one of its folders"):
         folder.read(tmp_path / "both")
+
+
+def test_the_name_says_which_company_and_only_to_nets_that_have_some():
+    def granularity(net, name):
+        return next(iter(recognise(constants(spec(net)), name).network.nets.values()))[1].granularity
+
+    for name, expected in ((None, "short"), ("short", "short"), ("along", "short"), ("long", "long"), ("my_cross", "cross")):
+        assert granularity("STAplus", name) == granularity("SAplus_2021", name) == granularity("Splus", name) == expected
+        assert granularity("STA", name) == granularity("ST", name) == "short"
 
 
 def test_two_nets_of_one_name_are_refused(tmp_path, files):

@@ -11,18 +11,23 @@ from flax import nnx
 
 from stajax.encoders.base import FrameEncoder
 from stajax.layers.conv import Conv
+from stajax.models.fragments import Granularity, check_granularity
 
 
 @dataclass(frozen=True)
 class ReleasedConfig:
-    """generation: 2021 (December 2021) or 2022 (August 2022). channels: 28, the classes; 32, no classes, in the STA of 2022."""
+    """generation: 2021 (December 2021) or 2022 (August 2022). channels: 28, the classes; 32, no classes, in the STA of 2022.
+    granularity: of the company, in S+, SA+, ST+ and STA+; their tensors do not tell.
+    """
 
     generation: int = 2022
     channels: int = 28
+    granularity: Granularity = "short"
 
     def __post_init__(self):
         if self.generation not in (2021, 2022):
             raise ValueError(f"generation {self.generation}; the authors released 2021 and 2022")
+        check_granularity(self.granularity)
 
 
 class ReleasedNet(nnx.Module):
