@@ -148,7 +148,7 @@ def _ready(config, *, classes: int = 28, fsdp: int = 1) -> _Ready:
     if config.optimiser.ema:
         state["mean"] = trained
     state = jax.device_get(state)
-    step = make_step(structure, config, optimiser, schedule, (1.0, 1.0), together=mesh.size > 1)
+    step = make_step(structure, config, optimiser, schedule, (1.0, 1.0), mesh=mesh if mesh.size > 1 else None)
     return _Ready(
         structure, step, state, fixed, (state_sharding(mesh, state), state_sharding(mesh, fixed), batch_sharding(mesh)), mesh
     )
@@ -354,7 +354,7 @@ def _peak(size: str, batch: int, steps: int) -> None:
         def see(state, fixed, given, ready=ready, config=config):
             variables, net = merge(fixed, state["trained"]), STAGES[config.stage].net
             shown = {**given, "switch": given["audible"]}
-            options = {"dtype": jax.numpy.bfloat16, "together": True}
+            options = {"dtype": jax.numpy.bfloat16}
             return state, forward(ready.structure, variables, shown, net, **options).prediction
 
         for name, function in (("forward", see), ("step", ready.step)):

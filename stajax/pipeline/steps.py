@@ -22,6 +22,7 @@ from stajax.data.recording import Recording
 from stajax.data.records import Records, write_records
 from stajax.data.split import held_out
 from stajax.data.synthetic import SyntheticAVE, SyntheticConfig, write_synthetic
+from stajax.inference.clips import Progress
 from stajax.inference.crops import crop_records
 from stajax.inference.predict import load
 from stajax.inference.pseudofix import FINE, Settings
@@ -96,7 +97,8 @@ class _Steps:
         if fixation and self.config.data.humans:
             steps += self._tuned(fixation, switch, data)
         if self.synthetic:
-            steps.append(self._score(fixation))
+            controls = [self._spatial(fixation[0], needs)] if fixation else []
+            steps += [*controls, self._score(fixation, [step.name for step in controls])]
         return steps
 
     # Data.
@@ -199,15 +201,16 @@ class _Steps:
             size = max(
                 self.config.stages[name].model.size for name, stage in self.config.stages.items() if STAGES[stage.stage].fine
             )
-            options = {"size": size, "shards": self.config.data.shards, **self.share}
+            options = {"size": size, **self._maps()}
             return _summed(crop_records(model, Records(of), place / name, **options) for name, of in self.sets.items())
 
         return Step("crops", (*data, "coarse"), self._settings_dict(), run, "crops", "boxes of the coarse stage, cut out")
 
     # Nets.
 
-    def _train(self, name: str, needs: Sequence[str], records: str = "records") -> Step:
-        stage = self.config.stages[name].copy_and_resolve_references()
+    def _train(self, name: str, needs: Sequence[str], records: str = "records", stage: ConfigDict | None = None) -> Step:
+        """Train `stage`, by default the one of this name, on the clips, their "crops" or their maps ("pseudo")."""
+        stage = stage or self.config.stages[name].copy_and_resolve_references()
         places = [self.workdir / records / name for name in self.sets] if records != "records" else list(self.sets.values())
         # The frames of pseudo-fixations are the clips' own. Features lie in what they were made of, and go with it.
         seen = places if records == "crops" else list(self.sets.values())
@@ -234,6 +237,12 @@ class _Steps:
         what = f"train {STAGES[stage.stage].net} for {stage.steps} steps"
         return Step(name, tuple(needs), settings, run, f"train/{name}", what)
 
+    def _spatial(self, stage: str, needs: Sequence[str]) -> Step:
+        """The control of a score: a fixation net that learns from the same maps and sees neither motion nor sound."""
+        changed = self.config.stages[stage].copy_and_resolve_references()
+        changed.net.use_temporal = changed.net.use_sound = False
+        return self._train("spatial", needs, "pseudo", changed)._replace(what=f"train {stage} without motion and sound")
+
     def _tuned(self, fixation: Sequence[str], switch: list[str], data: Sequence[str]) -> list[Step]:
         """Fine-tuning on people's fixations.
 
@@ -252,8 +261,8 @@ class _Steps:
 
         def agreed(place: Path) -> Mapping[str, Any]:
             people, weak = load(self.workdir / "train" / "people" / "model"), load(self.workdir / "model")
-            options = {"shards": self.config.data.shards, **self.share}
-            return _summed(agreed_records(people, weak, Records(of), place / name, **options) for name, of in self.sets.items())
+            sets = ((Records(of), place / name) for name, of in self.sets.items())
+            return _summed(agreed_records(people, weak, of, to, **self._maps()) for of, to in sets)
 
         train, held = self.workdir / "humans" / "training", self.workdir / "humans" / "validation"
         clips = [self.workdir / "agreed" / name for name in self.sets]
@@ -298,6 +307,16 @@ class _Steps:
 
     # Maps.
 
+    def _maps(self) -> dict[str, Any]:
+        """How maps of all clips are made."""
+        return {"shards": self.config.data.shards, "report": self._told, **self.share}
+
+    def _told(self, progress: Progress) -> None:
+        if progress.kind == "failed":
+            self.say(f"   left out: {progress.message}")
+        elif progress.kind == "done" and progress.number % 20 == 0:
+            self.say(f"   {progress.number} of {progress.count} clips")
+
     def _settings(self) -> Settings:
         return Settings(**{key: value or None if key == "side" else value for key, value in self.config.pseudofix.items()})
 
@@ -307,7 +326,7 @@ class _Steps:
     def _pseudofix(self, data: Sequence[str]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             model = load_pseudofix(self.workdir / "scam", settings=self._settings())
-            options = {"shards": self.config.data.shards, **self.share}
+            options = self._maps()
             return _summed(pseudofix_records(model, Records(of), place / name, **options) for name, of in self.sets.items())
 
         return Step("pseudofix", (*data, "scam"), self._settings_dict(), run, "pseudo", "pseudo-fixations of all clips")
@@ -325,17 +344,17 @@ class _Steps:
     def _unseen(self) -> Records:
         return Records(self.records / "test") if self.synthetic else Records(self.records)
 
-    def _score(self, fixation: list[str]) -> Step:
+    def _score(self, fixation: list[str], controls: list[str]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             if self.share["process"] > 0:
                 return {}
-            scores = score(self.workdir, self.records / "test", fixation, self._settings())
+            scores = score(self.workdir, self.records / "test", fixation, controls, self._settings())
             place.mkdir(parents=True, exist_ok=True)
             with replacing(place / "hits.json") as part, writing(place):
                 part.write_text(json.dumps(scores, indent=1) + "\n")
             return scores
 
-        needs = ("scam", *fixation, *(["model"] if fixation else []))
+        needs = ("scam", *fixation, *controls, *(["model"] if fixation else []))
         return Step("score", needs, self._settings_dict(), run, "score", "how often a map's peak lies in the sounding object")
 
 

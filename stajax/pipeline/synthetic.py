@@ -20,24 +20,26 @@ from stajax.models import folder
 Maps = Callable[[Clip], tuple[np.ndarray, np.ndarray]]  # maps (T, h, w), valid (T,)
 
 
-def score(workdir: Path, test: Path, fixation: Sequence[str], settings: Settings) -> dict[str, float]:
+def score(workdir: Path, test: Path, fixation: Sequence[str], controls: Sequence[str], settings: Settings) -> dict[str, float]:
     """Share of the frames of test clips whose map has its peak in the sounding object; a frame without a valid map is no hit.
 
-    Rows: a centre prior; pseudo-fixations (from the tags); those of the spatial net alone, where it takes part; each fixation
-    net (without tags); all fused; and the fused ones of the same clips made silent.
+    Rows: a centre prior; pseudo-fixations (from the tags), of the same clips made silent, and of the spatial net alone, where
+    it takes part; each fixation net (without tags); each control; all fused, and of the same clips made silent.
     """
     records = Records(test)
     with np.load(test / TRUTH, allow_pickle=False) as file:
         truth = {name: file[name][:, 0] for name in file.files}  # (T, 4) left, top, right, bottom of what sounds
     makers: dict[str, Maps] = {"centre prior": _centre}
     makers["pseudo-fixations"] = _pseudo(workdir / "scam", settings)
+    makers["pseudo-fixations, silent"] = _silent(makers["pseudo-fixations"])
     if any("S" in member.structure.config.nets for member in folder.members(workdir / "scam")):
         alone = dataclasses.replace(settings, fine=False, company=False, sources=("S",))
         makers["spatial net alone, with the tag"] = _pseudo(workdir / "scam", alone)
-    for name in fixation:
+    for name in (*fixation, *controls):
         makers[name] = _fixation(workdir / "train" / name / "model")
-    makers["fused"] = _fixation(workdir / "model")
-    makers["fused, silent"] = _silent(makers["fused"])
+    if fixation:
+        makers["fused"] = _fixation(workdir / "model")
+        makers["fused, silent"] = _silent(makers["fused"])
     clips = list(records)
     return {name: _rate(maps, clips, truth) for name, maps in makers.items()}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from stajax import cam
@@ -25,11 +26,11 @@ def make_step(
     schedule: optax.Schedule,
     label_weights: tuple[float, float],
     *,
-    together: bool,
+    mesh: Mesh | None = None,
 ) -> Callable[[State, dict, dict], tuple[State, dict]]:
     """(state, fixed variables, batch) -> (state, metrics, scalars on the device). Pure: jit it outside.
 
-    label_weights: of the audio switch's labels 0 and 1. together: as in `tasks.forward`.
+    label_weights: of the audio switch's labels 0 and 1. mesh: where it has several devices.
     """
     what = STAGES[config.stage]
     task, moves_statistics = TASKS[what.task], config.model.norm == "trained"
@@ -39,7 +40,7 @@ def make_step(
 
         def loss(trained, batch):
             variables = merge(fixed, state.get("statistics", {}), trained)
-            options = {"dtype": jnp.dtype(config.dtype), "training": moves_statistics, "together": together}
+            options = {"dtype": jnp.dtype(config.dtype), "training": moves_statistics, "mesh": mesh}
             found = forward(structure, variables, batch, what.net, **options)
             value, metrics = mean_loss(task, found, batch, config)
             return value, (metrics, found.statistics)
@@ -66,7 +67,7 @@ def make_step(
 
 
 def make_evaluation(
-    structure: Structure, config: ConfigDict, label_weights: tuple[float, float], *, together: bool
+    structure: Structure, config: ConfigDict, label_weights: tuple[float, float], *, mesh: Mesh | None = None
 ) -> Callable[[State, dict, dict], tuple[dict, jax.Array]]:
     """(state, fixed variables, batch) -> (sums of loss and metrics over rows by weight, and of the weights; maps (B, h, w) to
     show).
@@ -79,7 +80,7 @@ def make_evaluation(
     def evaluate(state: State, fixed: dict, batch: dict) -> tuple[dict, jax.Array]:
         batch = _with_switch(batch, config, label_weights)
         variables = merge(fixed, state.get("statistics", {}), state.get("mean", state["trained"]))
-        found = forward(structure, variables, batch, what.net, dtype=jnp.dtype(config.dtype), together=together)
+        found = forward(structure, variables, batch, what.net, dtype=jnp.dtype(config.dtype), mesh=mesh)
         loss, metrics = task.loss(found, batch, config)
         weight = batch["weight"]
         sums = {name: (x * weight).sum() for name, x in {"loss": loss, **metrics}.items()}

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh, PartitionSpec
 from ml_collections import ConfigDict
 
 from stajax.encoders.params import flatten
@@ -21,6 +22,7 @@ from stajax.layers.resize import resize
 from stajax.models.fragments import Fragments
 from stajax.models.losses import company_fixation_loss, multilabel_soft_margin
 from stajax.models.network import Network, Structure
+from stajax.training.mesh import AXES
 from stajax.training.variables import merge, split
 
 Batch = Mapping[str, jax.Array]
@@ -53,12 +55,12 @@ def forward(
     *,
     dtype=jnp.float32,
     training: bool = False,
-    together: bool = False,
+    mesh: Mesh | None = None,
 ) -> Found:
     """The net's predictions of a batch.
 
-    net: its name in the network, or "switch". dtype: of the computation. training: batch norms use the batch. together: as in
-    `Structure.encode_frames`.
+    net: its name in the network, or "switch". dtype: of the computation. training: batch norms use the batch. mesh: where the
+    batch lies on several devices.
     """
     as_asked = lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731
     exact, variables, statistics = variables, jax.tree.map(as_asked, variables), {}
@@ -73,11 +75,15 @@ def forward(
             exact, _ = split(exact, {path: path in flatten(structure.statistics) for path in flatten(exact)})
             features, statistics = structure.apply_training(merge(variables, exact), _encode_in(dtype), views)
         else:
-            features = structure.encode_frames(variables, views, together=together)
+            features = structure.encode_frames(variables, views, together=mesh is not None)
     vectors = batch.get("vectors")
     if vectors is None and "sound" in batch:
         sound = batch["sound"].reshape(b * nodes, -1)
-        vectors = structure.apply(variables, Network.encode_audio, sound).reshape(b, nodes, -1)
+        encode = lambda variables, sound: structure.apply(variables, Network.encode_audio, sound)  # noqa: E731
+        if mesh is not None:  # left alone, XLA brings all rows to every device for a Fourier transform
+            rows = PartitionSpec(AXES)
+            encode = jax.shard_map(encode, mesh=mesh, in_specs=(PartitionSpec(), rows), out_specs=rows)
+        vectors = encode(variables, sound).reshape(b, nodes, -1)
     # A node is t-1, t, t+1; one that is a single frame stands for all three.
     frames = jnp.arange(nodes)[:, None] * f + (jnp.arange(3) if f == 3 else jnp.zeros(3, int))
 

@@ -127,7 +127,7 @@ def train(
 
         # Step.
         weights = label_weights(data) if what.task == "switch" and config.loss.balance else (1.0, 1.0)
-        options = {"together": mesh.size > 1}
+        options = {"mesh": mesh if mesh.size > 1 else None}
         placed = {"in_shardings": (shardings, fixed_shardings, batch_sharding(mesh))}
         step_fn = jax.jit(
             make_step(structure, config, optimiser, schedule, weights, **options),

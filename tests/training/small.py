@@ -87,6 +87,6 @@ def ready(config, batch: dict | None = None) -> Ready:
     if config.optimiser.ema:
         state["mean"] = trained
     weights = label_weights(data) if STAGES[config.stage].task == "switch" else (1.0, 1.0)
-    step = quick(make_step(structure, config, optimiser, schedule, weights, together=True))
+    step = quick(make_step(structure, config, optimiser, schedule, weights))
     batch = training_batches(data.training, config.batch)[0] if batch is None else batch
     return Ready(config, structure, data, step, state, fixed, weights, dict(batch))

@@ -49,7 +49,7 @@ def test_a_step_is_the_optimisers_on_the_gradient_of_the_loss(stage, places):
     """SGD with its groups is undone on paper, which leaves the gradient; it against differences of the evaluation's loss."""
     options = {"optimiser__name": "released_sgd", "optimiser__rate": 1e-2, "optimiser__decay": 0.1, "optimiser__clip": 0.0}
     made = ready(small("s", places, optimiser__ema=0.0, optimiser__schedule="constant", freeze=("sound",), **options))
-    evaluate = quick(make_evaluation(made.structure, made.config, made.weights, together=True))
+    evaluate = quick(make_evaluation(made.structure, made.config, made.weights))
     before = {path: np.asarray(x, np.float64) for path, x in flatten(made.state["trained"]).items()}
     state, measured = made.step(made.state, made.fixed, made.batch)
     gradient = {}
@@ -120,7 +120,7 @@ def test_a_rows_weight_counts_in_loss_and_metrics(stage):
     weight = np.array([1, 1, 1, 0, 1, 0, 1, 1], np.float32)
     other = {**made.batch, "weight": weight, "views": made.batch["views"].copy()}
     other["views"][weight == 0] = 255 - other["views"][weight == 0]
-    evaluate = quick(make_evaluation(made.structure, made.config, made.weights, together=True))
+    evaluate = quick(make_evaluation(made.structure, made.config, made.weights))
     sums = [evaluate(made.state, made.fixed, batch)[0] for batch in ({**made.batch, "weight": weight}, other)]
     for key, value in sums[0].items():
         assert float(value) == pytest.approx(float(sums[1][key]), rel=1e-6), key

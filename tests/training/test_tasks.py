@@ -99,7 +99,7 @@ def long(stage):
 
 def test_forward_is_the_net_called_with_fragments_of_the_whole_batch(long):
     made, variables, batch = long
-    found = quick(lambda v, b: forward(made.structure, v, b, "long", together=True))(variables, batch)
+    found = quick(lambda v, b: forward(made.structure, v, b, "long"))(variables, batch)
 
     @quick
     def directly(variables, batch):
@@ -115,9 +115,7 @@ def test_forward_is_the_net_called_with_fragments_of_the_whole_batch(long):
     assert found.prediction.shape == (8, 3, 16, 16) and np.std(expected) > 0.05
     np.testing.assert_allclose(found.prediction, expected, rtol=2e-4, atol=2e-5)
     np.testing.assert_array_equal(phi, batch["switch"])
-    other = quick(lambda v, b: forward(made.structure, v, b, "long", together=True))(
-        variables, {**batch, "switch": 1 - batch["switch"]}
-    )
+    other = quick(lambda v, b: forward(made.structure, v, b, "long"))(variables, {**batch, "switch": 1 - batch["switch"]})
     assert np.abs(other.prediction - found.prediction).max(axis=(1, 2, 3)).min() > 1e-4  # every example hears
 
 
@@ -145,7 +143,7 @@ def test_cached_features_are_the_encoders_own_and_train_as_pictures_do(stage, pl
     vectors = hear(variables, made.batch["sound"].reshape(-1, 1600)).reshape(8, 3, -1)
     mixed = {key: x for key, x in made.batch.items() if key not in ("views", "sound")}
     mixed |= {"features": cached["features"], "vectors": np.asarray(vectors)}
-    evaluate = make_evaluation(made.structure, made.config, made.weights, together=True)
+    evaluate = make_evaluation(made.structure, made.config, made.weights)
     one, other = (quick(evaluate)(made.state, made.fixed, batch)[0] for batch in (made.batch, mixed))
     for key, value in one.items():
         assert float(other[key]) == pytest.approx(float(value), rel=2e-3), key

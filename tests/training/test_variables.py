@@ -144,7 +144,7 @@ def test_frozen_norms_stay_and_use_their_statistics(places):
     made = ready(small("s", places, model__frames="normed", freeze=("sound",)))
     assert "statistics" not in made.state
     variables = {**merge(made.fixed, made.state["trained"])}
-    features = quick(lambda v, x: made.structure.encode_frames(v, x, together=True)["stride8"])
+    features = quick(lambda v, x: made.structure.encode_frames(v, x)["stride8"])
     views = made.batch["views"].reshape(8, 64, 64, 3)
     np.testing.assert_allclose(features(variables, views)[:2], features(variables, views[:2]), rtol=1e-5, atol=1e-6)
 
@@ -180,13 +180,13 @@ def test_a_trained_switch_is_heeded_and_stays(places, switch):
     assert set(made.state["trained"]) == {"nets"}
     assert is_trained(made.structure, (), heeds_switch(made.config))["switch.classifier.kernel"] is False
     audible = made.batch["audible"]
-    decide = quick(lambda v, b: forward(theirs.structure, v, {**b, "switch": b["audible"]}, "switch", together=True).prediction)
+    decide = quick(lambda v, b: forward(theirs.structure, v, {**b, "switch": b["audible"]}, "switch").prediction)
     logits = np.asarray(decide(theirs.variables, made.batch))
     margin = logits[..., 1] - logits[..., 0]
     middle = np.median(margin[audible > 0])
     variables = merge(made.fixed, made.state["trained"])
     variables["switch"]["classifier"]["bias"] = variables["switch"]["classifier"]["bias"] - np.float32([0, middle])
-    found = quick(lambda v, b: forward(made.structure, v, {**b, "switch": b["audible"]}, "SA", together=True))
+    found = quick(lambda v, b: forward(made.structure, v, {**b, "switch": b["audible"]}, "SA"))
     phi = found(variables, made.batch).aux["phi"][:, 0]
     np.testing.assert_array_equal(phi, (margin > middle) * audible)
     assert 0 < phi.mean() < audible.mean()
