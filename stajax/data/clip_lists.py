@@ -12,7 +12,8 @@ from typing import NamedTuple
 from stajax.data.fixations import DataError
 from stajax.data.tags import Classes, find, split
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv", ".3gp")
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv")
+SUFFIXES += (".3gp", ".gif")
 
 
 class ListedClip(NamedTuple):

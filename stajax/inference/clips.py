@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stajax.data.clip_lists import SUFFIXES as VIDEOS
+from stajax.data.pictures import SUFFIXES as PICTURES
 from stajax.inference.outputs import ClipWriter, locked
 from stajax.inference.predict import Model, stream_clip, stream_of
 from stajax.inference.source import VideoSource
@@ -23,31 +25,7 @@ from stajax.models.folder import fingerprint
 
 NUMERICS = 2  # raise it when the same clip and weights would give other maps
 
-SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".3gp",
-        ".gif",
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".bmp",
-        ".webp",
-    ]
-)
+SUFFIXES = frozenset((*VIDEOS, *PICTURES))
 
 
 @dataclass(frozen=True)
