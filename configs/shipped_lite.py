@@ -32,11 +32,14 @@ def get_config(data: str = "../shared/data"):
             "data.composites": 120,
             "data.pictures": f"osie_train:{data}/osie",
             "data.humans": f"osie:{data}/osie",
-            "stages.*.steps": 800,
+            "stages.*.steps": 400,
             "stages.*.eval.every": 100,
             "stages.*.validation": 4,
+            "tuning.steps": 1000,
         },
     )
+    for stage in ("switch", "s", "st", "sa"):
+        change(config, {f"stages.{stage}.steps": 800})
     for stage in ("sta", "sta_plus_short", "sta_plus_long"):
-        change(config, {f"stages.{stage}.steps": 2500, f"stages.{stage}.batch": 32, f"stages.{stage}.eval.every": 500})
+        change(config, {f"stages.{stage}.steps": 1000, f"stages.{stage}.eval.every": 250})
     return config
