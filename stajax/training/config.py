@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -288,10 +289,14 @@ def _kind(value: Any) -> str:
 
 
 def _near(config: ConfigDict, key: str) -> str:
-    """A hint at fields that end alike."""
-    leaf = key.rpartition(".")[2]
-    alike = [path for path in flat(config) if path.rpartition(".")[2] == leaf]
-    return f"; did you mean {', '.join(alike)}?" if alike else f"; it has {', '.join(flat(config))}"
+    """A hint: the fields that read most alike, else what the part of the configuration has that the key does lead to."""
+    if alike := difflib.get_close_matches(key, flat(config), n=3, cutoff=0.75):
+        return f"; did you mean {' or '.join(alike)}?"
+    names, node = key.split("."), config
+    while names and names[0] in node and isinstance(node[names[0]], ConfigDict):
+        node = node[names.pop(0)]
+    where = ".".join(key.split(".")[: -len(names)])
+    return f"; {where or 'it'} has {', '.join(node)}"
 
 
 def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
