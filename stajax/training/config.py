@@ -273,6 +273,8 @@ def _converted(key: str, value: Any, old: Any) -> Any:
         try:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
+            if isinstance(old, tuple):
+                return (value,)
             raise ConfigError(f"{key}={value}: {_kind(old)} is needed, such as {old!r}") from None
     value = tuple_(value)
     if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):

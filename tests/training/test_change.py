@@ -16,7 +16,7 @@ def test_texts_become_the_fields_types_and_a_star_stands_for_any_name():
     ("text", "line"),
     [
         ("stepz=3", "no field 'stepz' in this configuration; did you mean steps?"),
-        ("optimizer.rate=3", "no field 'optimizer.rate' in this configuration; did you mean optimiser.rate?"),
+        ("optimizer.rate=3", "no field 'optimizer.rate' in this configuration; did you mean optimiser.rate or optimiser.name?"),
         ("eval.xyz=3", "no field 'eval.xyz' in this configuration; eval has every, keep, moments"),
         ("steps=many", "steps=many: a whole number is needed, such as 600"),
         ("steps=1.5", "steps=1.5: a whole number is needed, such as 600"),
