@@ -1,5 +1,5 @@
 # make demo   predict fixations of a bundled clip with sound, and say where the overlay is
-# make test   run the tests, with the quick ones of the authors' nets
+# make test   run the tests, with the quick ones of the authors' nets, in WORKERS processes (2)
 # make parity run every golden of the authors' nets, ten minutes (GOLDENS=DIR for others)
 # make lint   ruff and the import contract
 # make wheel  build the wheel and print its size
@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= $(or $(STAJAX_DATA),../shared)
 GOLDENS ?= tests/goldens/nets
+WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_CLIP := third_party/media/big_buck_bunny.mp4
@@ -23,7 +24,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@echo "== pytest (data for the tests that want real clips: $(DATA))"
-	@STAJAX_DATA=$(DATA) $(BIN)/python -m pytest --fast $(PYTEST_ARGS)
+	@STAJAX_DATA=$(DATA) $(BIN)/python -m pytest --fast -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 parity: $(VENV)/.installed-dev
 	@echo "== pytest tests/parity (goldens: $(GOLDENS))"

@@ -11,4 +11,7 @@ from stajax.training.config import change
 
 
 def get_config():
-    return change(pipeline_config("tiny"), {"data.synthetic.clips": 400})
+    config = change(pipeline_config("tiny"), {"data.synthetic.clips": 400, "stages.*.steps": 300})
+    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine", "sta"):
+        change(config, {f"stages.{stage}.steps": 800})
+    return config

@@ -26,6 +26,7 @@ MADE_WITH = "cache.json"
 _VECTORS = "vectors"
 _parsing = threading.Lock()  # NumPy's headers are Python, and CPython 3.11 fails when two threads parse that at once
 _OPEN = 512  # memory maps kept open: opening one takes longer than reading a row
+_SMALL, _HELD = 2**20, 2**28  # bytes: files up to the one are read whole and stay, until they are the other together
 
 
 class FeatureCache:
@@ -48,10 +49,15 @@ class FeatureCache:
         if made_with is None:
             raise DataError(f"{self.folder}: no {MADE_WITH} here; this is no folder of cached features")
         self.made_with = made_with
-        self._opened: dict[tuple[str, str], np.ndarray] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._opened: dict[tuple[str, str], np.ndarray] = {}  # memory maps
+        self._held: dict[tuple[str, str], np.ndarray] = {}  # whole arrays
+        self._room = _HELD
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_opened": {}}  # memory maps would be pickled with all that they show
+        return self.__dict__ | {"_opened": {}, "_held": {}, "_room": _HELD}  # each would be pickled with all that it shows
 
     @classmethod
     def create(cls, folder: str | os.PathLike, made_with: Mapping) -> FeatureCache:
@@ -103,7 +109,7 @@ class FeatureCache:
             if place.is_dir():
                 shutil.rmtree(place)
             os.replace(part, place)
-        self._opened.clear()
+        self._forget()
 
     def features(self, clip: str, frames: np.ndarray) -> dict[str, np.ndarray]:
         """{level: (..., h, w, C) float16} of the frames numbered `frames` (...,). Raises DataError if they are not there."""
@@ -124,17 +130,24 @@ class FeatureCache:
         return np.array(array[frames])
 
     def _open(self, clip: str, name: str) -> np.ndarray:
-        array = self._opened.get((clip, name))
+        key = clip, name
+        array = self._held.get(key, self._opened.get(key))
         if array is not None:
             return array
+        path = self._place(clip) / f"{name}.npy"
         try:
+            size = path.stat().st_size
+            small = size <= min(_SMALL, self._room)
             with _parsing:
-                array = np.load(self._place(clip) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                array = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self._missing(clip, f"no {name}" if isinstance(error, FileNotFoundError) else str(error)) from error
+        if small:
+            self._held[key], self._room = array, self._room - size
+            return array
         if len(self._opened) >= _OPEN:
             self._opened.clear()
-        self._opened[clip, name] = array
+        self._opened[key] = array
         return array
 
     def _missing(self, clip: str, reason: str) -> DataError:
@@ -171,6 +184,8 @@ class Caches:
         return self._of(clip).vectors(clip, times)
 
     def _of(self, clip: str) -> FeatureCache:
+        if len(self.caches) == 1:  # no need to ask the disk
+            return self.caches[0]
         return next((cache for cache in self.caches if clip in cache), self.caches[0])
 
 

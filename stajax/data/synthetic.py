@@ -5,7 +5,8 @@ two kinds:
 
 - "motion": the sounding object moves; its twin, and twins of another class, stand still and are silent. Only motion tells
   the sounding object from its twin.
-- "voice": objects of different classes all move alike and one is heard. Only what is heard tells.
+- "voice": objects of different classes all move alike and one is heard. Only what is heard tells which; and as several classes
+  sound alike, only who looks at the object that sounds can tell its class.
 
 Places, sizes, shades and paths are drawn alike for all objects, and what stands still rests at a random moment of a path of
 its own: nothing else tells the sounding object from the others. Some clips are heard with a sound that no object of theirs
@@ -52,6 +53,7 @@ class SyntheticConfig:
         fps: frames a second.
         seconds: length of a clip.
         classes: 3 to 8.
+        alike: so many classes have the same voice: 0 to alike - 1 one, the next another.
         objects: in each clip, 2 to 6.
         motion: share of the scenes of that kind.
         foreign: share of the clips that are heard with a sound of a class that they do not show.
@@ -63,6 +65,7 @@ class SyntheticConfig:
     fps: float = 10.0
     seconds: float = 3.0
     classes: int = 4
+    alike: int = 1
     objects: int = 4
     motion: float = 0.4
     foreign: float = 0.1
@@ -72,6 +75,8 @@ class SyntheticConfig:
     def __post_init__(self):
         if not 3 <= self.classes <= len(SHAPES):
             raise ValueError(f"synthetic clips of {self.classes} classes; 3 to {len(SHAPES)} are possible")
+        if not 1 <= self.alike <= self.classes // 3:
+            raise ValueError(f"{self.alike} of {self.classes} classes sound alike; three voices are needed")
         if not 2 <= self.objects <= 6:
             raise ValueError(f"synthetic clips of {self.objects} objects; 2 to 6 have room")
 
@@ -128,7 +133,9 @@ class SyntheticClip:
             return np.zeros(0, np.int16)
         rate, phase = self._swing
         speed = np.abs(np.cos(2 * np.pi * rate * np.arange(count) / SAMPLE_RATE + phase))  # over the highest
-        sound = 0.4 * voice(kind, count, rng) * (0.6 + 0.4 * speed) + rng.normal(0, self.config.noise, count)
+        sound = 0.4 * voice(kind // self.config.alike, count, rng) * (0.6 + 0.4 * speed) + rng.normal(
+            0, self.config.noise, count
+        )
         return np.rint(32767 * np.clip(sound, -1, 1)).astype(np.int16)
 
 
@@ -154,13 +161,14 @@ def synthetic_clip(config: SyntheticConfig, seed: int, index: int) -> SyntheticC
     """Clip number `index` of the set of this seed."""
     rng = np.random.default_rng((seed, index, 0))
     scene = "motion" if rng.random() < config.motion else "voice"
-    tag, other = rng.choice(config.classes, 2, replace=False)
+    # A class of each voice, in random order.
+    tag, other, *rest = rng.permutation([rng.choice(group) for group in np.split(np.arange(config.classes), _voices(config))])
     kind = rng.random()
     foreign, silent = kind < config.foreign, kind > 1 - config.silent
     twins = 2 if scene == "motion" else 1
-    rest = [i for i in range(config.classes) if i != tag and not (foreign and i == other)]
-    # As many of each class as of the sounding one, so that counting does not tell; different ones as far as there are.
-    strangers = np.resize(np.repeat(rng.permutation(rest), twins), config.objects - twins)
+    rest = rest if foreign else [other, *rest]
+    # As many of each class as of the sounding one, so that counting does not tell; different voices as far as there are.
+    strangers = np.resize(np.repeat(rest, twins), config.objects - twins)
     moving = np.arange(config.objects) < (1 if scene == "motion" else config.objects)
     radii, centres, swing = _paths(config, moving, rng)
     heard = -1 if silent else other if foreign else tag
@@ -223,6 +231,11 @@ class _Rendered(Sequence):
 
     def __getitem__(self, index):
         return self.clips[index].clip
+
+
+def _voices(config: SyntheticConfig) -> list[int]:
+    """Where the classes of the next voice begin."""
+    return list(range(config.alike, config.classes, config.alike))
 
 
 def _paths(config: SyntheticConfig, moving: np.ndarray, rng: np.random.Generator):

@@ -6,6 +6,7 @@ global average pooling. The nets with company have the C-GCN between them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -25,13 +26,14 @@ class ClassifierConfig(BranchConfig):
     """A net of one source. Source `sta` is CAM_sta of Table 2, a classifier on the fusion of Eq. 15.
 
     classes: that it tells apart. head: 3x3 convolutions with ReLU before the classifier; the paper has none, the release three.
-    refine: the refine layer of Eq. 13 and 14 before the classifier, as in line 12 of Table 1.
+    refine: the refine layer of Eq. 13 and 14 before the classifier, as in line 12 of Table 1. positive: see `class_maps`.
     """
 
     source: Source = "s"
     classes: int = 28
     head: int = 0
     refine: bool = False
+    positive: bool = False
 
     @classmethod
     def paper(cls, source: Source = "s", classes: int = 28) -> ClassifierConfig:
@@ -44,15 +46,16 @@ class ClassifierConfig(BranchConfig):
 
     @classmethod
     def tiny(cls, source: Source = "s", classes: int = 28) -> ClassifierConfig:
-        return cls(source=source, classes=classes, stride=8, deconv_width=8, width=8)
+        return cls(source=source, classes=classes, stride=8, deconv_width=8, width=8, positive=True)
 
 
 @dataclass(frozen=True)
 class CompanyClassifierConfig(CompanyConfig):
-    """A net with company; width is the paper's 28 however many classes there are."""
+    """A net with company; width is the paper's 28 however many classes there are. positive: see `class_maps`."""
 
     source: Source = "s"
     classes: int = 28
+    positive: bool = False
 
     @classmethod
     def paper(cls, source: Source = "s", granularity: Granularity = "short", classes: int = 28) -> CompanyClassifierConfig:
@@ -66,7 +69,30 @@ class CompanyClassifierConfig(CompanyConfig):
 
     @classmethod
     def tiny(cls, source: Source = "s", granularity: Granularity = "short", classes: int = 28) -> CompanyClassifierConfig:
-        return cls(source=source, granularity=granularity, classes=classes, stride=8, deconv_width=8, width=8)
+        tiny = {"stride": 8, "deconv_width": 8, "width": 8, "positive": True}
+        return cls(source=source, granularity=granularity, classes=classes, **tiny)
+
+
+def balance(config: ClassifierConfig | CompanyClassifierConfig) -> nnx.Param | None:
+    """The bias of positive class maps, which makes each class as likely as the others at the start; else None.
+
+    Were they all too likely, the first steps would darken what stands out in the picture, for good.
+    """
+    return nnx.Param(jnp.full(config.classes, -math.log(2 * max(1, config.classes - 1)))) if config.positive else None
+
+
+def class_maps(classifier: Conv, bias: nnx.Param | None, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The classifier of section 3.3: x (..., h, w, features) -> logits (..., classes) and their maps (..., h, w, classes).
+
+    bias: None for the paper's maps, whose mean the logits are. Where there are few classes, one is known as well by the absence
+    of the others, and such maps are dark at these instead of bright at it. With a bias, added to the means, maps go through a
+    softplus: they can only mark what speaks for the class.
+    """
+    maps = classifier(x.reshape(-1, *x.shape[-3:])).reshape(*x.shape[:-1], -1)
+    if bias is None:
+        return maps.mean((-3, -2)), maps
+    maps = jax.nn.softplus(maps)
+    return maps.mean((-3, -2)) + bias, maps
 
 
 class Classifier(nnx.Module):
@@ -84,6 +110,7 @@ class Classifier(nnx.Module):
         c = self.branch.features
         self.head = nnx.List([Conv(c, c, (3, 3), rngs=rngs) for _ in range(config.head)])
         self.classifier = Conv(c, config.classes, (1, 1), rngs=rngs)
+        self.bias = balance(config)
 
     def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Nothing: the gates want the level itself."""
@@ -92,15 +119,13 @@ class Classifier(nnx.Module):
     def __call__(
         self, features: dict[str, jax.Array], audio: jax.Array | None, fragments: Fragments
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """-> logits (B, nodes, classes); aux: `class_maps` (B, nodes, h, w, classes), whose mean they are, and those of the
-        branch.
-        """
+        """-> logits (B, nodes, classes); aux: `class_maps` (B, nodes, h, w, classes), and those of the branch."""
         x, aux = self.branch(features, audio, fragments)
         for conv in self.head:
             x = jax.nn.relu(conv(x))
-        maps = self.classifier(fixation_refine(x) if self.config.refine else x)
-        maps = maps.reshape(*fragments.frames.shape[:2], *maps.shape[1:])
-        return maps.mean((2, 3)), {**aux, "class_maps": maps}
+        x = fixation_refine(x) if self.config.refine else x
+        logits, maps = class_maps(self.classifier, self.bias, x.reshape(*fragments.frames.shape[:2], *x.shape[1:]))
+        return logits, {**aux, "class_maps": maps}
 
 
 class CompanyClassifier(nnx.Module):
@@ -116,6 +141,7 @@ class CompanyClassifier(nnx.Module):
         self.levels = (self.company.branch.level,)
         self.output_size = (self.company.branch.side,) * 2
         self.classifier = Conv(config.width, config.classes, (1, 1), rngs=rngs)
+        self.bias = balance(config)
 
     def heads(self, levels: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
         """Nothing: the branch wants the level itself."""
@@ -134,9 +160,6 @@ class CompanyClassifier(nnx.Module):
         """
         states, aux = self.company(features, audio, fragments)
         # By themselves, so that those of the company are not worked out where nobody reads them.
-        maps = jnp.concatenate([self._classified(states[:, :1]), self._classified(states[:, 1:])], axis=1)
-        return maps.mean((2, 3)), {**aux, "class_maps": maps}
-
-    def _classified(self, states: jax.Array) -> jax.Array:
-        """(B, nodes, h, w, width) -> (B, nodes, h, w, classes)."""
-        return self.classifier(states.reshape(-1, *states.shape[2:])).reshape(*states.shape[:-1], -1)
+        (target, maps), (others, further) = (class_maps(self.classifier, self.bias, x) for x in (states[:, :1], states[:, 1:]))
+        logits, maps = jnp.concatenate([target, others], axis=1), jnp.concatenate([maps, further], axis=1)
+        return logits, {**aux, "class_maps": maps}

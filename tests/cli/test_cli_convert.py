@@ -53,7 +53,7 @@ def test_a_checkpoint_becomes_a_folder_and_the_screen_says_so(net, tmp_path):
 def test_names_of_nets_and_files_with_an_equals_sign(net, tmp_path):
     odd = shutil.copy(net, tmp_path / "a=b.pth")
     result = stajax("convert", odd, f"long={net}", "-o", tmp_path / "both")
-    assert result.code == 0 and result.out.startswith("S+ (2022), S+ (2022) -> ")
+    assert result.code == 0 and result.out.startswith("S+ (2022), S+ (2022, long company) -> ")
     assert [list(member.config.nets) for member in folder.members(tmp_path / "both")] == [["s_plus"], ["long"]]
 
 

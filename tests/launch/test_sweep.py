@@ -125,12 +125,12 @@ while true; do sleep 0.1; done
     words = ("--config", place / "mine.py", "--workdir", place / "runs", "--program", stajax, "--run")
     command = [sys.executable, str(LAUNCH / "sweep.py"), *map(str, words)]
     started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not (place / "up").exists():
         assert time.monotonic() < until
         time.sleep(0.1)
     started.send_signal(signal.SIGINT)
-    _, error = started.communicate(timeout=60)
+    _, error = started.communicate(timeout=300)
     assert started.returncode == 1 and error.endswith("interrupted; the same command goes on from there\n")
     assert (place / "saved").exists()
     assert sweep(*words).returncode == 0

@@ -141,7 +141,18 @@ def class_maps(p, config, level, triplet, vector, phi):
     x = branch(p, config, level, triplet, vector, phi)
     for index in range(config.head):
         x = relu(conv_3x3(p, f"head.{index}", x))
-    return conv_1x1(p, "classifier", refined(x) if config.refine else x)
+    return classified(p, config, refined(x) if config.refine else x)
+
+
+def classified(p, config, x):
+    """Class maps, positive ones as log(1 + e^x)."""
+    maps = conv_1x1(p, "classifier", x)
+    return np.log1p(np.exp(maps)) if config.positive else maps
+
+
+def class_logits(p, config, maps):
+    """(..., h, w, classes) -> (..., classes): means, those of positive maps with their bias."""
+    return maps.mean((-3, -2)) + (p["bias"] if config.positive else 0)
 
 
 def refined(h, threshold=0.8, rate=0.6):

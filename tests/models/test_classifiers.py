@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from restatement import STRIDES, class_maps, deconvolutions
+from restatement import STRIDES, class_logits, class_maps, deconvolutions
 
 from stajax.encoders.params import flatten
-from stajax.models.classifiers import Classifier, ClassifierConfig
+from stajax.models.classifiers import Classifier, ClassifierConfig, balance
+from stajax.models.classifiers import class_maps as class_maps_of
 from stajax.models.fragments import ONE_FRAME, STA_SPAN
 from stajax.models.fuse import DECONVOLUTIONS, DeConv
 
@@ -22,6 +23,7 @@ NETS = {
     "S": (64, "", {"source": "s"}),
     "S with three 3x3 convolutions": (64, "", {"source": "s", "head": 3}),
     "S with the refine layer": (64, "", {"source": "s", "refine": True}),
+    "S with positive maps": (64, "", {"source": "s", "positive": True}),
     "ST": (64, "v", {"source": "st"}),
     "ST with a 3x3 convolution, stride 16": (128, "v", {"source": "st", "head": 1, "stride": 16}),
     "SA at 384 px, strided deconvolutions": (384, "a", {"source": "sa", "stride": 32}),
@@ -67,7 +69,7 @@ def test_a_classifier_equals_its_equations_in_float64(net, name):
     expected = case.of_each(functools.partial(class_maps, case.flat, config), call.fragments, config.stride)
     assert logits.shape == (3, 2, 6) and aux["class_maps"].shape == expected.shape
     np.testing.assert_allclose(aux["class_maps"], expected, atol=1e-5 * np.abs(expected).max())
-    np.testing.assert_allclose(logits, expected.mean((2, 3)), atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(logits, class_logits(case.flat, config, expected), atol=1e-5 * np.abs(expected).max())
     assert expected.std((2, 3)).min() > 1e-2  # no constant maps
     assert set(aux) == {"s", *NETS[name][1], config.source, "class_maps"}
 
@@ -156,3 +158,11 @@ def test_a_source_that_listens_wants_a_sound_encoder(make_case, source):
     config = dataclasses.replace(TINY, source=source)
     deaf = lambda frames, sound, rngs: Classifier(config, frames, None, rngs=rngs)  # noqa: E731
     one_line(f"source {source!r} listens, but this network has no sound encoder", lambda: make_case(deaf, 64))
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+def test_of_positive_maps_each_class_is_as_likely_as_the_others_at_the_start(classes):
+    config = dataclasses.replace(TINY, classes=classes, positive=True)
+    logits, maps = class_maps_of(lambda x: x, balance(config), jnp.zeros((1, 8, 8, classes)))
+    np.testing.assert_allclose(jax.nn.sigmoid(logits), 1 / classes, atol=1e-6)
+    assert (maps > 0).all() and balance(dataclasses.replace(config, positive=False)) is None
