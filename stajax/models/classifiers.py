@@ -42,7 +42,7 @@ class ClassifierConfig(BranchConfig):
     @classmethod
     def lite(cls, source: Source = "s", classes: int = 28) -> ClassifierConfig:
         """For EfficientNet-Lite0 and YAMNet."""
-        return cls(source=source, classes=classes, deconv_width=32)
+        return cls(source=source, classes=classes, deconv_width=32, positive=True)
 
     @classmethod
     def tiny(cls, source: Source = "s", classes: int = 28) -> ClassifierConfig:
@@ -65,7 +65,8 @@ class CompanyClassifierConfig(CompanyConfig):
     @classmethod
     def lite(cls, source: Source = "s", granularity: Granularity = "short", classes: int = 28) -> CompanyClassifierConfig:
         """Nodes of 16x16 at 256 px."""
-        return cls(source=source, granularity=granularity, classes=classes, stride=16, deconv_width=32)
+        lite = {"stride": 16, "deconv_width": 32, "positive": True}
+        return cls(source=source, granularity=granularity, classes=classes, **lite)
 
     @classmethod
     def tiny(cls, source: Source = "s", granularity: Granularity = "short", classes: int = 28) -> CompanyClassifierConfig:

@@ -1,5 +1,6 @@
 """The made clips: what their truth says is in the picture and in the sound, and nothing else tells which object sounds."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -91,11 +92,28 @@ def test_paths_do_not_tell_what_sounds_among_voices(truths):
     assert farthest(speeds[:, 0], speeds[:, 1:].ravel()) < 1
 
 
-def test_classes_do_not_tell_what_sounds(truths):
+@pytest.mark.parametrize(("count", "alike"), [(4, 1), (8, 2), (7, 2)])
+def test_classes_do_not_tell_what_sounds(count, alike):
     """Every class is as often the sounding object's as another's, within four deviations of a share."""
+    truths = list(SyntheticAVE(COUNT, seed=1, config=SyntheticConfig(classes=count, alike=alike)))
     classes = np.array([truth.classes for truth in truths])
-    shares = np.stack([np.bincount(x.ravel(), minlength=4) / x.size for x in (classes[:, 0], classes[:, 1:])])
-    assert np.abs(shares - 0.25).max() < 4 * np.sqrt(0.25 * 0.75 / COUNT)
+    shares = np.stack([np.bincount(x.ravel(), minlength=count) / x.size for x in (classes[:, 0], classes[:, 1:])])
+    assert np.abs(shares[0] - shares[1]).max() < 4 * np.sqrt(2 * 0.25 * 0.75 / COUNT)
+    assert shares.min() > 0.5 / count
+
+
+def test_of_classes_that_sound_alike_one_is_in_a_scene():
+    """So the sound tells the object, and only who sees it can tell the class."""
+    alike = SyntheticConfig(classes=8, alike=2)
+    truths = list(SyntheticAVE(200, seed=3, config=alike))
+    for truth in truths:
+        kinds = np.unique(truth.classes)
+        assert len(np.unique(kinds // 2)) == len(kinds)
+        assert truth.heard[0] < 0 or truth.voiced or truth.heard[0] // 2 not in truth.classes // 2
+    first = truths[0]
+    sounds = [dataclasses.replace(first, heard=np.full(len(first.heard), kind)).clip.sound for kind in (4, 5, 6)]
+    np.testing.assert_array_equal(sounds[0], sounds[1])
+    assert (sounds[1] != sounds[2]).any()
 
 
 def test_objects_stay_in_the_picture(truths):
@@ -186,7 +204,14 @@ def test_a_sheet_has_a_row_for_each_clip():
     assert picture.dtype == np.uint8 and picture.shape[0] > 2 * 64 and picture.shape[1] > 3 * 64
 
 
-@pytest.mark.parametrize(("change", "message"), [({"classes": 9}, "3 to 8 are possible"), ({"objects": 7}, "2 to 6 have room")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": 9}, "3 to 8 are possible"),
+        ({"objects": 7}, "2 to 6 have room"),
+        ({"classes": 5, "alike": 2}, "2 of 5 classes sound alike; three voices are needed"),
+    ],
+)
 def test_impossible_sets_are_an_error(change, message):
     with pytest.raises(ValueError, match=message):
         SyntheticConfig(**change)
