@@ -28,7 +28,7 @@ test: $(VENV)/.installed-dev
 
 parity: $(VENV)/.installed-dev
 	@echo "== pytest tests/parity (goldens: $(GOLDENS))"
-	@$(BIN)/python -m pytest tests/parity --goldens $(GOLDENS) -s
+	@$(BIN)/python -m pytest tests/parity --goldens $(GOLDENS) -s $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	@echo "== ruff check, ruff format --check, lint-imports"

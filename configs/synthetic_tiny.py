@@ -6,12 +6,24 @@
 Time: not measured. Number to expect: not measured.
 """
 
-from stajax.pipeline import pipeline_config
+from stajax.pipeline.config import FIXATION, pipeline_config
 from stajax.training.config import change
 
 
 def get_config():
-    config = change(pipeline_config("tiny"), {"data.synthetic.clips": 400, "stages.*.steps": 300})
-    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine", "sta"):
+    config = pipeline_config("tiny")
+    change(
+        config,
+        {
+            "data.synthetic.clips": 1000,
+            "data.synthetic.seconds": 1.2,
+            "data.synthetic.motion": 0.25,
+            "stages.*.steps": 300,
+        },
+    )
+    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine"):
         change(config, {f"stages.{stage}.steps": 800})
+    change(config, {"stages.sta.steps": 1000})
+    for stage in FIXATION:
+        change(config, {f"stages.{stage}.optimiser.rate": 2e-2})
     return config

@@ -47,7 +47,17 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
                 "humans": "",
                 "shards": 1,
                 "workers": 0,
-                "synthetic": {"clips": 240, "size": 64, "fps": 10.0, "seconds": 3.0, "classes": 8, "alike": 2, "objects": 4},
+                # Made clips, as in `data.synthetic.SyntheticConfig`.
+                "synthetic": {
+                    "clips": 240,
+                    "size": 64,
+                    "fps": 10.0,
+                    "seconds": 3.0,
+                    "classes": 8,
+                    "alike": 2,
+                    "objects": 4,
+                    "motion": 0.4,
+                },
             },
             "tagger": "yamnet",
             "switch": True,
