@@ -21,9 +21,10 @@ def get_config():
             "stages.*.steps": 300,
         },
     )
-    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine"):
+    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine", "sta"):
         change(config, {f"stages.{stage}.steps": 800})
-    change(config, {"stages.sta.steps": 1000})
     for stage in FIXATION:
         change(config, {f"stages.{stage}.optimiser.rate": 2e-2})
+    for stage in FIXATION[1:]:
+        change(config, {f"stages.{stage}.steps": 800, f"stages.{stage}.batch": 16})
     return config

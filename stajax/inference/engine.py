@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -138,13 +139,18 @@ class Engine:
 
     def rings(self) -> tuple[list[dict[str, jax.Array]], list[jax.Array | None]]:
         """Empty rings of each network: frame features {name: (rows, h, w, C)} and sound vectors (sound_rows, D)."""
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self._ring_shapes)
+
+    @cached_property
+    def _ring_shapes(self) -> tuple[list[dict], list]:
+        """Traced once: a stream's rings are made for every clip."""
         features, audio = [], []
         for structure, variables in zip(self.structures, self.variables, strict=True):
             size, sound = structure.config.size, structure.module.sound
             view = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
             shapes = jax.eval_shape(lambda v, x, s=structure: s.apply(v, Network.encode_frames, x), variables, view)
-            features.append({name: jnp.zeros((self.rows, *x.shape[1:]), x.dtype) for name, x in shapes.items()})
-            audio.append(None if sound is None else jnp.zeros((self.sound_rows, sound.features)))
+            features.append({name: jax.ShapeDtypeStruct((self.rows, *x.shape[1:]), x.dtype) for name, x in shapes.items()})
+            audio.append(None if sound is None else jax.ShapeDtypeStruct((self.sound_rows, sound.features), jnp.float32))
         return features, audio
 
     def silence(self) -> dict[int, np.ndarray]:
@@ -153,8 +159,12 @@ class Engine:
 
     def node_shapes(self) -> dict[str, tuple[int, int, int]]:
         """(h, w, C) of the node states of each net in `banked`."""
+        return dict(self._node_shapes)
+
+    @cached_property
+    def _node_shapes(self) -> dict[str, tuple[int, int, int]]:
         one = Fragments.of(np.zeros((self.batch, 1, 3), np.int32), np.zeros((self.batch, 1), np.int32))
-        shapes = jax.eval_shape(self._nodes, self.variables, *self.rings(), dict.fromkeys(self.banked, one))
+        shapes = jax.eval_shape(self._nodes, self.variables, *self._ring_shapes, dict.fromkeys(self.banked, one))
         return {name: tuple(x.shape[1:]) for name, x in shapes.items()}
 
     def encode_frames(self, rings: list, views: dict[int, np.ndarray], row: int) -> list:

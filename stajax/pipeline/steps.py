@@ -139,10 +139,10 @@ class _Steps:
         return {**self.config.data.synthetic.to_dict(), "seed": self.config.seed}
 
     def _clips(self, *, test: bool = False) -> SyntheticAVE:
-        """The training set, or as many other clips to score on."""
+        """The training set, or an eighth as many other clips to score on."""
         settings = self._synthetic_settings()
         count, seed = settings.pop("clips"), settings.pop("seed")
-        return SyntheticAVE(count // 4 if test else count, seed=2 * seed + test, config=SyntheticConfig(**settings))
+        return SyntheticAVE(-(-count // 8) if test else count, seed=2 * seed + test, config=SyntheticConfig(**settings))
 
     def _write_synthetic(self, place: Path) -> Mapping[str, Any]:
         if self.share["process"] == 0:
