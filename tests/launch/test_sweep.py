@@ -124,7 +124,8 @@ while true; do sleep 0.1; done
     )
     words = ("--config", place / "mine.py", "--workdir", place / "runs", "--program", stajax, "--run")
     command = [sys.executable, str(LAUNCH / "sweep.py"), *map(str, words)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heeds = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 (a shell's background job does not)
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     until = time.monotonic() + 300
     while not (place / "up").exists():
         assert time.monotonic() < until
