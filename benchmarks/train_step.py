@@ -130,12 +130,11 @@ class _Ready(NamedTuple):
 
 
 def _ready(config, *, classes: int = 28, fsdp: int = 1) -> _Ready:
-    import jax
 
     from stajax.models.network import Structure
     from stajax.training.mesh import batch_sharding, make_mesh, state_sharding
     from stajax.training.optimiser import make_optimiser, make_schedule
-    from stajax.training.step import make_step
+    from stajax.training.step import initial_state, make_step
     from stajax.training.variables import initial, is_trained, network_config, split
 
     if config.net.get("classes", None) == 0:
@@ -144,10 +143,7 @@ def _ready(config, *, classes: int = 28, fsdp: int = 1) -> _Ready:
     trained, fixed = split(initial(config, structure), is_trained(structure, config.freeze, False))
     schedule = make_schedule(config.optimiser, config.steps)
     optimiser = make_optimiser(config.optimiser, schedule)
-    state = {"trained": trained, "optimiser": optimiser.init(trained), "step": np.int32(0), "bad": np.int32(-1)}
-    if config.optimiser.ema:
-        state["mean"] = trained
-    state = jax.device_get(state)
+    state, fixed = initial_state(structure, config, optimiser, trained, fixed)
     step = make_step(structure, config, optimiser, schedule, (1.0, 1.0), mesh=mesh if mesh.size > 1 else None)
     return _Ready(
         structure, step, state, fixed, (state_sharding(mesh, state), state_sharding(mesh, fixed), batch_sharding(mesh)), mesh

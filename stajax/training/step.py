@@ -6,17 +6,32 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from stajax import cam
+from stajax.encoders.params import flatten
 from stajax.models.network import Structure
 from stajax.training.config import STAGES
 from stajax.training.tasks import TASKS, Found, forward, mean_loss
-from stajax.training.variables import merge
+from stajax.training.variables import merge, split
 
 State = dict  # trained, optimiser, step, bad (the first step without a finite loss, or -1), perhaps mean and statistics
+
+
+def initial_state(
+    structure: Structure, config: ConfigDict, optimiser: optax.GradientTransformation, trained: dict, fixed: dict
+) -> tuple[State, dict]:
+    """The state before the first step, and the variables that stay: `fixed` without the statistics that batches move."""
+    state = {"trained": trained, "optimiser": jax.jit(optimiser.init)(trained), "step": np.int32(0), "bad": np.int32(-1)}
+    if config.model.norm == "trained":
+        statistics = flatten(structure.statistics)
+        state["statistics"], fixed = split(fixed, {path: path in statistics for path in flatten(fixed)})
+    if config.optimiser.ema:
+        state["mean"] = trained
+    return jax.device_get(state), fixed
 
 
 def make_step(

@@ -36,7 +36,7 @@ from stajax.training.optimiser import make_optimiser, make_schedule
 from stajax.training.pictures import picture
 from stajax.training.preflight import preflight
 from stajax.training.settled import settle
-from stajax.training.step import make_evaluation, make_step
+from stajax.training.step import initial_state, make_evaluation, make_step
 from stajax.training.tasks import TASKS
 from stajax.training.throughput import Throughput
 from stajax.training.variables import heeds_switch, initial, is_trained, merge, network_config, split
@@ -115,13 +115,7 @@ def train(
         # Optimiser and state.
         schedule = make_schedule(config.optimiser, config.steps)
         optimiser = make_optimiser(config.optimiser, schedule)
-        state = {"trained": trained, "optimiser": jax.jit(optimiser.init)(trained), "step": np.int32(0), "bad": np.int32(-1)}
-        if config.model.norm == "trained":
-            statistics = flatten(structure.statistics)
-            state["statistics"], fixed = split(fixed, {path: path in statistics for path in flatten(fixed)})
-        if config.optimiser.ema:
-            state["mean"] = trained
-        state = jax.device_get(state)
+        state, fixed = initial_state(structure, config, optimiser, trained, fixed)
         shardings, fixed_shardings = state_sharding(mesh, state), state_sharding(mesh, fixed)
         state, fixed = put_state(state, shardings), put_state(fixed, fixed_shardings)
 

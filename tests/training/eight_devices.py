@@ -20,8 +20,6 @@ from training.small import ready, small, write_clips
 from stajax.training import mesh as made_mesh
 from stajax.training.config import STAGES, change
 from stajax.training.mesh import batch_sharding, put_batch, put_state, replicated, state_sharding
-from stajax.training.optimiser import make_optimiser, make_schedule
-from stajax.training.step import make_step
 
 KINDS = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
 
@@ -36,13 +34,10 @@ def main(places, fsdp: int, stages: list[str]) -> None:
         config = small(stage, places)
         made = ready(change(config, {"net.steps": 1}) if "steps" in config.net else config)
         alone = float(made.step(made.state, made.fixed, made.batch)[1]["loss"]) if stage in ALONE else None
-        schedule = make_schedule(made.config.optimiser, made.config.steps)
-        optimiser = make_optimiser(made.config.optimiser, schedule)
-        step = make_step(made.structure, made.config, optimiser, schedule, made.weights, mesh=mesh)
         shardings = state_sharding(mesh, made.state), state_sharding(mesh, made.fixed), batch_sharding(mesh)
         given = (put_state(made.state, shardings[0]), put_state(made.fixed, shardings[1]), put_batch(mesh, made.batch))
-        options = {"compiler_options": {"xla_backend_optimization_level": 0}, "donate_argnums": 0}
-        jitted = jax.jit(step, in_shardings=shardings, out_shardings=(shardings[0], replicated(mesh)), **options)
+        placed = {"in_shardings": shardings, "out_shardings": (shardings[0], replicated(mesh)), "donate_argnums": 0}
+        jitted = jax.jit(made.make(mesh=mesh), compiler_options={"xla_backend_optimization_level": 0}, **placed)
         compiled = jitted.lower(*given).compile()
         state, measured = compiled(*given)
         kinds = sorted(set(re.findall(rf" ({KINDS})(?:-start)?\(", compiled.as_text())))

@@ -1,6 +1,7 @@
 """Small stages on made clips, which the tests of training and of the pipeline train."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -11,12 +12,11 @@ import numpy as np
 from stajax.data.batches import training_batches
 from stajax.data.records import Records, write_records
 from stajax.data.synthetic import TRUTH, SyntheticAVE, SyntheticConfig, write_synthetic
-from stajax.encoders.params import flatten
 from stajax.models.network import Structure
 from stajax.training.config import STAGES, change, stage_config
 from stajax.training.data import label_weights, stage_data, with_classes
 from stajax.training.optimiser import make_optimiser, make_schedule
-from stajax.training.step import make_step
+from stajax.training.step import initial_state, make_step
 from stajax.training.variables import heeds_switch, initial, is_trained, network_config, split
 
 CLIPS, CLASSES, MAP = 12, 3, 16
@@ -60,11 +60,12 @@ def small(stage: str, places: SimpleNamespace, **changes: Any):
 
 
 class Ready(NamedTuple):
-    """What `train` makes before its loop, on one device. step: compiled."""
+    """What `train` makes before its loop, on one device. make: the step of a mesh. step: compiled when it is called."""
 
     config: Any
     structure: Structure
     data: Any
+    make: Any
     step: Any
     state: dict
     fixed: dict
@@ -80,13 +81,8 @@ def ready(config, batch: dict | None = None) -> Ready:
     data = stage_data(config, structure)
     schedule = make_schedule(config.optimiser, config.steps)
     optimiser = make_optimiser(config.optimiser, schedule)
-    state = {"trained": trained, "optimiser": optimiser.init(trained), "step": np.int32(0), "bad": np.int32(-1)}
-    if config.model.norm == "trained":
-        statistics = flatten(structure.statistics)
-        state["statistics"], fixed = split(fixed, {path: path in statistics for path in flatten(fixed)})
-    if config.optimiser.ema:
-        state["mean"] = trained
+    state, fixed = initial_state(structure, config, optimiser, trained, fixed)
     weights = label_weights(data) if STAGES[config.stage].task == "switch" else (1.0, 1.0)
-    step = quick(make_step(structure, config, optimiser, schedule, weights))
+    make = partial(make_step, structure, config, optimiser, schedule, weights)
     batch = training_batches(data.training, config.batch)[0] if batch is None else batch
-    return Ready(config, structure, data, step, state, fixed, weights, dict(batch))
+    return Ready(config, structure, data, make, quick(make()), state, fixed, weights, dict(batch))
