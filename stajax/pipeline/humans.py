@@ -18,9 +18,10 @@ from stajax.data.photographs import Pans, Photographs
 from stajax.data.records import Clip, Records, write_records
 from stajax.inference.clip_sets import RecordSet
 from stajax.inference.fusion import FUSIONS
-from stajax.inference.predict import Model, stream_clip, stream_of
+from stajax.inference.predict import Model
 from stajax.inference.record_shards import Made, over_clips
-from stajax.inference.source import RecordSource
+from stajax.models.folder import fingerprint
+from stajax.pipeline.predicted import maps_of, silent
 
 SIGMA = 12.0  # pixels of OSIE's 400x300 pictures: 1 degree
 
@@ -55,16 +56,13 @@ def agreed_records(people: Model, weak: Model, records: Records, out: Path, *, s
     motion and sound.
     """
 
+    clips = RecordSet(records)
+
     def make(clip: Clip, told: Callable[[str, int, int], None]) -> tuple[Clip, Counter]:
-        silent = replace(clip, sound=np.zeros(0, np.int16))
-        seen = [_maps(people, silent), _maps(weak, clip)]
+        seen = [maps_of(people.engine, silent(clip)), maps_of(weak.engine, clip)]
         maps = np.asarray(FUSIONS["paper"]([jnp.asarray(x) for x in seen]))
         valid = np.ones(len(maps), bool)
         return replace(clip, maps=np.rint(255 * maps).astype(np.uint8), valid=valid), Counter(valid=len(maps))
 
-    return over_clips(RecordSet(records), out, make, f"{people.name} and {weak.name}", shards=shards, **share)
-
-
-def _maps(model: Model, clip: Clip) -> np.ndarray:
-    source = RecordSource(clip)
-    return np.stack([shown.map for shown in stream_clip(stream_of(model.engine, source), source)])
+    made_of = f"agreement of {fingerprint(people.members)} and {fingerprint(weak.members)} of {clips.made_of}"
+    return over_clips(clips, out, make, made_of, shards=shards, **share)

@@ -1,19 +1,32 @@
-"""Fixation maps of clip records, written like those of video files."""
+"""Fixation maps of clip records: as arrays, and written like those of video files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stajax.data.records import Records
+from stajax.data.records import Clip, Records
+from stajax.inference.engine import Engine
 from stajax.inference.outputs import MapsFile
 from stajax.inference.predict import load, stream_clip, stream_of
 from stajax.inference.source import RecordSource
 from stajax.media.atomic import writing
+
+
+def maps_of(engine: Engine, clip: Clip) -> np.ndarray:
+    """(T, h, w) float32 in [0, 1]."""
+    source = RecordSource(clip)
+    return np.stack([shown.map for shown in stream_clip(stream_of(engine, source), source)])
+
+
+def silent(clip: Clip) -> Clip:
+    """The same clip without a sound track."""
+    return replace(clip, sound=np.zeros(0, np.int16))
 
 
 def predict_records(

@@ -326,8 +326,8 @@ class _Steps:
     def _pseudofix(self, data: Sequence[str]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
             model = load_pseudofix(self.workdir / "scam", settings=self._settings())
-            options = self._maps()
-            return _summed(pseudofix_records(model, Records(of), place / name, **options) for name, of in self.sets.items())
+            sets = ((Records(of), place / name) for name, of in self.sets.items())
+            return _summed(pseudofix_records(model, of, to, **self._maps()) for of, to in sets)
 
         return Step("pseudofix", (*data, "scam"), self._settings_dict(), run, "pseudo", "pseudo-fixations of all clips")
 

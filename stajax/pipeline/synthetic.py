@@ -11,11 +11,12 @@ import numpy as np
 from stajax.data.jpeg import decode_jpeg
 from stajax.data.records import Clip, Records
 from stajax.data.synthetic import TRUTH
-from stajax.inference.predict import load, stream_clip, stream_of
+from stajax.inference.predict import load
 from stajax.inference.pseudofix import Settings, pseudo_fixations
 from stajax.inference.pseudofix import load as load_pseudofix
 from stajax.inference.source import RecordSource
 from stajax.models import folder
+from stajax.pipeline.predicted import maps_of, silent
 
 Maps = Callable[[Clip], tuple[np.ndarray, np.ndarray]]  # maps (T, h, w), valid (T,)
 
@@ -44,10 +45,10 @@ def score(workdir: Path, test: Path, fixation: Sequence[str], controls: Sequence
     return {name: _rate(maps, clips, truth) for name, maps in makers.items()}
 
 
-def _rate(maps_of: Maps, clips: Sequence[Clip], truth: Mapping[str, np.ndarray]) -> float:
+def _rate(maker: Maps, clips: Sequence[Clip], truth: Mapping[str, np.ndarray]) -> float:
     hits = []
     for clip in clips:
-        maps, valid = maps_of(clip)
+        maps, valid = maker(clip)
         height, width = decode_jpeg(clip.frames[0]).shape[:2]
         hits.append(is_hit(maps, truth[clip.name], (height, width)) & valid)
     return float(np.concatenate(hits).mean())
@@ -84,12 +85,11 @@ def _fixation(folder: Path) -> Maps:
     engine = load(folder).engine
 
     def maps(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-        source = RecordSource(clip)
-        found = np.stack([shown.map for shown in stream_clip(stream_of(engine, source), source)])
+        found = maps_of(engine, clip)
         return found, np.ones(len(found), bool)
 
     return maps
 
 
-def _silent(maps_of: Maps) -> Maps:
-    return lambda clip: maps_of(dataclasses.replace(clip, sound=np.zeros(0, np.int16)))
+def _silent(maker: Maps) -> Maps:
+    return lambda clip: maker(silent(clip))
