@@ -273,8 +273,6 @@ def _converted(key: str, value: Any, old: Any) -> Any:
         try:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            if isinstance(old, tuple):
-                return (value,)
             raise ConfigError(f"{key}={value}: {_kind(old)} is needed, such as {old!r}") from None
     value = tuple_(value)
     if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -294,11 +292,13 @@ def _near(config: ConfigDict, key: str) -> str:
     """A hint: the fields that read most alike, else what the part of the configuration has that the key does lead to."""
     if alike := difflib.get_close_matches(key, flat(config), n=3, cutoff=0.75):
         return f"; did you mean {' or '.join(alike)}?"
-    names, node = key.split("."), config
-    while names and names[0] in node and isinstance(node[names[0]], ConfigDict):
-        node = node[names.pop(0)]
-    where = ".".join(key.split(".")[: -len(names)])
-    return f"; {where or 'it'} has {', '.join(node)}"
+    known, node = [], config
+    for name in key.split("."):
+        if not isinstance(node.get(name), ConfigDict):
+            break
+        node = node[name]
+        known.append(name)
+    return f"; {'.'.join(known) or 'it'} has {', '.join(node)}"
 
 
 def flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
