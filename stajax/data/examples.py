@@ -24,7 +24,7 @@ from stajax.data.records import Clip, Records
 from stajax.media import MediaWarning, cut_windows, squash
 
 SILENCE = 1e-3  # peak of a sound window below which it is not audible; `predict` closes the switch there
-_KEPT = 512  # records without their pictures, a third of a megabyte for 10 s of sound; reading one of 4 MB takes 16 ms
+_KEPT = 512  # records without their pictures, up to a megabyte or two each; reading one of 4 MB takes 16 ms
 
 Node = tuple[Clip, int]  # a clip and a moment of it
 

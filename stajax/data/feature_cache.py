@@ -56,8 +56,12 @@ class FeatureCache:
         self._held: dict[tuple[str, str], np.ndarray] = {}  # whole arrays
         self._room = _HELD
 
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_opened": {}, "_held": {}, "_room": _HELD}  # each would be pickled with all that it shows
+    def __getstate__(self) -> tuple:
+        return self.folder, self.levels, self.made_with  # what is open would be pickled with all that it shows
+
+    def __setstate__(self, state: tuple) -> None:
+        self.folder, self.levels, self.made_with = state
+        self._forget()
 
     @classmethod
     def create(cls, folder: str | os.PathLike, made_with: Mapping) -> FeatureCache:

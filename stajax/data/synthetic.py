@@ -133,9 +133,8 @@ class SyntheticClip:
             return np.zeros(0, np.int16)
         rate, phase = self._swing
         speed = np.abs(np.cos(2 * np.pi * rate * np.arange(count) / SAMPLE_RATE + phase))  # over the highest
-        sound = 0.4 * voice(kind // self.config.alike, count, rng) * (0.6 + 0.4 * speed) + rng.normal(
-            0, self.config.noise, count
-        )
+        sound = 0.4 * voice(kind // self.config.alike, count, rng) * (0.6 + 0.4 * speed)
+        sound += rng.normal(0, self.config.noise, count)
         return np.rint(32767 * np.clip(sound, -1, 1)).astype(np.int16)
 
 

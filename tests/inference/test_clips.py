@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from inference.tiny import clip, no_file_over, noise, swelling, write_model
+from inference.tiny import arrays, clip, files, no_file_over, noise, swelling, write_model
 
 import stajax
 from stajax.inference import clips, outputs, predict_clips
@@ -43,15 +43,6 @@ def bring(made, tmp_path):
     return copy
 
 
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
-
-
-def arrays(folder):
-    with np.load(Path(folder) / "maps.npz", allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
 # What is written
 
 
@@ -59,7 +50,7 @@ def test_maps_equal_predict(model, bring, tmp_path):
     path = bring("short.mp4")
     summary = predict_clips(model, [path], tmp_path / "out")
     assert summary.done == [path] and not summary.skipped and not summary.failed and summary.frames == 12
-    stored, prediction = arrays(tmp_path / "out/short"), model.predict(path)
+    stored, prediction = arrays(tmp_path / "out/short/maps.npz"), model.predict(path)
     assert {name: (array.dtype, array.shape) for name, array in stored.items() if name != "settings"} == {
         "maps": (np.float16, (12, 16, 16)),
         "time": (np.float64, (12,)),
@@ -89,7 +80,7 @@ def test_pictures_and_size(model, bring, tmp_path):
     predict_clips(model, [path], tmp_path / "out", size=(20, 30), png=True, overlay=False)
     assert files(tmp_path / "out/other") == ["maps.npz", *(f"png/{k:06d}.png" for k in range(7))]
     maps = stretch(model.predict(path).maps, (20, 30))
-    stored = arrays(tmp_path / "out/other")["maps"]
+    stored = arrays(tmp_path / "out/other/maps.npz")["maps"]
     assert stored.shape == (7, 30, 20) and np.array_equal(stored, maps.astype(np.float16))
     for k in range(7):
         picture = next(read_frames(tmp_path / f"out/other/png/{k:06d}.png")).image  # even sizes stay as they are
@@ -204,7 +195,7 @@ def test_other_weights_repeat(model, model_folder, bring, tmp_path):
     assert predict_clips(stajax.load(moved, batch=5), [path], out, overlay=False).skipped == [path]
     other = stajax.load(write_model(tmp_path / "other", seed=1), batch=5)
     assert predict_clips(other, [path], out, overlay=False).done == [path]
-    assert not np.array_equal(arrays(out / "short")["maps"], model.predict(path).maps.astype(np.float16))
+    assert not np.array_equal(arrays(out / "short/maps.npz")["maps"], model.predict(path).maps.astype(np.float16))
 
 
 def test_other_arithmetic_repeats(model, bring, tmp_path, monkeypatch):
@@ -269,7 +260,7 @@ def test_a_clip_that_another_run_predicts_is_skipped(model, bring, tmp_path):
     assert inner[0].skipped == given[:1] and inner[0].done == given[1:]
     assert outer.done == given[:1] and outer.skipped == given[1:]
     assert (seen[0].kind, seen[0].message) == ("skipped", "another run is at it")
-    assert len(arrays(out / "short")["maps"]) == 12 and not any("/." in name for name in files(out))
+    assert len(arrays(out / "short/maps.npz")["maps"]) == 12 and not any("/." in name for name in files(out))
 
 
 HOLDER = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inference.tagged import CLASSES, SIDE
-from inference.tiny import clip, no_file_over, swelling
+from inference.tiny import arrays, clip, files, no_file_over, swelling
 
 from stajax.data.fixations import DataError
 from stajax.inference import pseudofix
@@ -36,21 +36,12 @@ def made(tmp_path_factory):
     return folder
 
 
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
-
-
-def arrays(folder):
-    with np.load(Path(folder) / "pseudo.npz", allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
 def test_files_hold_what_pseudo_fixations_gives(scam, made, tmp_path):
     path, seen = made / "dog.mkv", []
     summary = pseudofix_clips(scam, [path], "mare", tmp_path / "out", report=seen.append)
     assert summary.done == [path] and (summary.frames, summary.bank_views) == (22, 66)
     assert files(tmp_path / "out") == ["dog/overlay.mp4", "dog/pseudo.npz", "dog/strip.png"]
-    stored, found = arrays(tmp_path / "out/dog"), pseudo_fixations(scam, VideoSource(probe(path)), "Horse")
+    stored, found = arrays(tmp_path / "out/dog/pseudo.npz"), pseudo_fixations(scam, VideoSource(probe(path)), "Horse")
     assert {name: (array.dtype, array.shape) for name, array in stored.items() if name not in ("settings", "sources")} == {
         "maps": (np.float16, (22, SIDE, SIDE)),
         "scam": (np.float16, (22, SIDE, SIDE)),
@@ -115,11 +106,11 @@ def test_banks_that_the_model_carries_are_used_and_count_as_settings(scam, scam_
     model = pseudofix.PseudofixModel(**{**vars(scam), "path": carrying})
     path, out, seen = made / "dog.mkv", tmp_path / "out", []
     pseudofix_clips(model, [path], "Horse", out, overlay=False)
-    alone = arrays(out / "dog")
+    alone = arrays(out / "dog/pseudo.npz")
     write_banks(carrying, {"Horse": bank})
     assert pseudofix_clips(model, [path], "Horse", out, overlay=False, report=seen.append).done == [path]
     assert [progress for progress in seen if progress.kind == "warning"] == []
-    stored = arrays(out / "dog")
+    stored = arrays(out / "dog/pseudo.npz")
     expected = pseudo_fixations(model, VideoSource(probe(path)), "Horse", banks=model.banks([2]))
     np.testing.assert_array_equal(stored["maps"], expected.maps.astype(np.float16))
     cross = stored["sources"].tolist().index("ST+cross")
@@ -131,7 +122,7 @@ def test_a_damaged_file_is_used_up_to_there_and_no_film_is_left_out(scam, made, 
     given, seen = [made / "broken.mp4", made / "text.mp4", made / "dog.mkv"], []
     summary = pseudofix_clips(scam, given, "Horse", tmp_path, overlay=False, report=seen.append)
     assert summary.done == [given[0], given[2]] and list(summary.failed) == [given[1]]
-    stored = arrays(tmp_path / "broken")
+    stored = arrays(tmp_path / "broken/pseudo.npz")
     (warning,) = [progress.message for progress in seen if progress.kind == "warning" and progress.number == 1]
     assert 20 < len(stored["maps"]) < 70 and f"stopped after {len(stored['maps'])} frames" in warning
     assert len(stored["maps"]) == len(stored["valid"]) == len(stored["confidence"])

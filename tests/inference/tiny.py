@@ -58,3 +58,14 @@ def no_file_over(size: int):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def files(folder: Path) -> list[str]:
+    """All files below a folder, as they are named from there."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """All of an .npz file."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
