@@ -66,6 +66,10 @@ class Composites(Sequence):
         half, whole = slice(0.5, 1.0) if second else slice(0.0, 0.5), slice(0.0, 1.0)
         return (half, whole) if upright else (whole, half)
 
+    def seen(self, index: int) -> str:
+        """The name of the clip that is seen and not heard."""
+        return self.records.entries[self._draw(index)[1]].name
+
     def _draw(self, index: int) -> tuple[int, int, bool, bool, np.random.Generator]:
         """Rows of the clip that is heard and of the other, whether they stand above each other, and the heard one second."""
         rng = np.random.default_rng((self.seed, range(self.count)[index]))

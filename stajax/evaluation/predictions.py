@@ -3,9 +3,10 @@
 A prediction is a folder. The maps of a video are looked for in a folder of its data set's name, then in the folder itself:
 
     PRED/[<data set>/]<video>/maps.npz                maps (T, h, w), map i is the clip's frame i; what `stajax predict` writes
+    PRED/[<data set>/]<video>/pseudo.npz              the same; what `stajax pseudofix` writes
     PRED/[<data set>/]<video>/[png/]*.png|jpg         the frame's file name, or a name that ends in the frame's number
     PRED/[<data set>/]<video>.png|jpg                 an image, or a frame that has this file name
-    PRED/[<data set>/]<frame's file name>/maps.npz    the same, predicted as an image
+    PRED/[<data set>/]<frame's file name>/maps.npz    or pseudo.npz: the same, predicted as an image
     PRED/split{1,2,3}_results/<data set>/<video>/pred_sal_%06d.jpg    STAViS: a part per split; only .jpg counts
 
 A picture's number is the last one in its name. Numbers count as the data set counts; pictures numbered from 0 for a data set
@@ -27,10 +28,14 @@ from stajax.data.fixations import DataError
 from stajax.data.pictures import listed, read_grey
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+ARCHIVES = ("maps.npz", "pseudo.npz")
 
 
 class MapsArchive:
-    """The maps of one clip in a `maps.npz`; frames are read one by one, without the rest, unless the file is compressed."""
+    """The maps of one clip in a `maps.npz` or `pseudo.npz`.
+
+    Frames are read one by one, without the rest, unless the file is compressed.
+    """
 
     def __init__(self, path: Path, first: int):
         self.path, self.first = path, first
@@ -86,7 +91,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class PicturesAsClips:
-    """Frames that were predicted as images of their own. archives: frame -> its `maps.npz`."""
+    """Frames that were predicted as images of their own. archives: frame -> its file of maps."""
 
     archives: dict[int, Path]
 
@@ -137,7 +142,7 @@ class Predictions:
             An object with `frames` and `read(frame)`; None if there are none.
 
         Raises:
-            DataError: a `maps.npz` that is broken, or two pictures for one frame.
+            DataError: a file of maps that is broken, or two pictures for one frame.
         """
         root = self._part(split) if self.splits else self.root
         suffixes, number = ((".jpg",), _number_of_stavis) if self.splits else (SUFFIXES, _number)
@@ -151,18 +156,22 @@ def _find(shelf, video, suffixes, number):
     folder, stems = shelf / video.name, video.stems or {}
     if len(video.frames) == 1:
         stems = {video.frames[0]: video.name} | stems
-    if (folder / "maps.npz").is_file():
-        return MapsArchive(folder / "maps.npz", video.first)
+    if archive := _archive(folder):
+        return MapsArchive(archive, video.first)
     for inside in (folder, folder / "png"):
         if numbered := _numbered(listed(inside, suffixes), video, stems, number):
             return Pictures(numbered)
     named = {frame: _existing(shelf, stem, suffixes) for frame, stem in stems.items()}
     if named := {frame: path for frame, path in named.items() if path}:
         return Pictures(named)
-    archives = {frame: shelf / stem / "maps.npz" for frame, stem in stems.items()}
-    if archives := {frame: path for frame, path in archives.items() if path.is_file()}:
+    archives = {frame: _archive(shelf / stem) for frame, stem in stems.items()}
+    if archives := {frame: path for frame, path in archives.items() if path}:
         return PicturesAsClips(archives)
     return None
+
+
+def _archive(folder):
+    return next((folder / name for name in ARCHIVES if (folder / name).is_file()), None)
 
 
 def _existing(shelf, stem, suffixes):

@@ -25,23 +25,29 @@ def score(workdir: Path, test: Path, fixation: Sequence[str], controls: Sequence
     """Share of the frames of test clips whose map has its peak in the sounding object; a frame without a valid map is no hit.
 
     Rows: a centre prior; pseudo-fixations (from the tags), of the same clips made silent, and of the spatial net alone, where
-    it takes part; each fixation net (without tags); each control; all fused, and of the same clips made silent.
+    it takes part; each fixation net (without tags); each control; all fused; the first net and all fused on the same clips made
+    silent.
     """
-    records = Records(test)
-    with np.load(test / TRUTH, allow_pickle=False) as file:
-        truth = {name: file[name][:, 0] for name in file.files}  # (T, 4) left, top, right, bottom of what sounds
     makers: dict[str, Maps] = {"centre prior": _centre}
-    makers["pseudo-fixations"] = _pseudo(workdir / "scam", settings)
+    makers["pseudo-fixations"] = pseudo_maker(workdir / "scam", settings)
     makers["pseudo-fixations, silent"] = _silent(makers["pseudo-fixations"])
     if any("S" in member.structure.config.nets for member in folder.members(workdir / "scam")):
         alone = dataclasses.replace(settings, fine=False, company=False, sources=("S",))
-        makers["spatial net alone, with the tag"] = _pseudo(workdir / "scam", alone)
+        makers["spatial net alone, with the tag"] = pseudo_maker(workdir / "scam", alone)
     for name in (*fixation, *controls):
         makers[name] = _fixation(workdir / "train" / name / "model")
     if fixation:
+        makers[f"{fixation[0]}, silent"] = _silent(makers[fixation[0]])
         makers["fused"] = _fixation(workdir / "model")
         makers["fused, silent"] = _silent(makers["fused"])
-    clips = list(records)
+    return hit_rates(makers, test)
+
+
+def hit_rates(makers: Mapping[str, Maps], test: Path) -> dict[str, float]:
+    """Share of the frames of the clips in `test` where each maker's map is valid and has its peak in the sounding object."""
+    with np.load(test / TRUTH, allow_pickle=False) as file:
+        truth = {name: file[name][:, 0] for name in file.files}  # (T, 4) left, top, right, bottom of what sounds
+    clips = list(Records(test))
     return {name: _rate(maps, clips, truth) for name, maps in makers.items()}
 
 
@@ -71,7 +77,8 @@ def _centre(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(one, n, axis=0), np.ones(n, bool)
 
 
-def _pseudo(folder: Path, settings: Settings) -> Maps:
+def pseudo_maker(folder: Path, settings: Settings) -> Maps:
+    """Pseudo-fixations of a clip by its tags."""
     model = load_pseudofix(folder, settings=settings)
 
     def maps(clip: Clip) -> tuple[np.ndarray, np.ndarray]:

@@ -55,3 +55,9 @@ def test_only_the_rows_given_take_part(records):
     assert {int(made[i].tags[0]) for i in range(30)} == {0, 2}
     with pytest.raises(DataError, match=r"^composites: no two clips with sound and other tags"):
         Composites(records, 1, rows=[2, 3])
+
+
+def test_it_tells_the_clip_that_is_seen_and_not_heard(records):
+    made = Composites(records, 20, size=64)
+    for i in range(20):
+        assert made.seen(i) in {f"clip{n}" for n in range(3)} - {f"clip{int(made[i].tags[0])}"}

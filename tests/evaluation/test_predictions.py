@@ -22,10 +22,10 @@ def save(path, levels, **options):
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
-@pytest.mark.parametrize("first", [0, 1])
-def test_maps_npz_counts_as_the_data_set(tmp_path, write, first):
+@pytest.mark.parametrize(("first", "name"), [(0, "maps.npz"), (1, "maps.npz"), (0, "pseudo.npz")])
+def test_maps_npz_counts_as_the_data_set(tmp_path, write, first, name):
     (tmp_path / "clip").mkdir()
-    write(tmp_path / "clip/maps.npz", settings=np.array("{}"), maps=MAPS, time=np.arange(4.0))
+    write(tmp_path / "clip" / name, settings=np.array("{}"), maps=MAPS, time=np.arange(4.0))
     maps = Predictions(tmp_path).find(video(first))
     assert list(maps.frames) == list(range(first, first + 4))
     for i in range(4):
