@@ -17,6 +17,7 @@ the whole is taken seed by seed, mean and standard deviation over the seeds.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from stajax.inference.pseudofix import Settings
+from stajax.media import MediaWarning
 from stajax.pipeline.synthetic import hit_rates, pseudo_maker
 
 WHOLE = Settings()
@@ -46,6 +48,7 @@ def main() -> None:
     for name, what in MORE.items():
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", type=Path, default=[], help=f"of the same seeds, {what}")
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore", MediaWarning)  # clips without a sound track, tags with one clip
     hits = {row: [] for row in ROWS}
     for run in arguments.runs:
         found = hit_rates(

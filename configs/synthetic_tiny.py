@@ -18,13 +18,14 @@ def get_config():
             "data.synthetic.clips": 1000,
             "data.synthetic.seconds": 1.2,
             "data.synthetic.motion": 0.25,
-            "stages.*.steps": 300,
+            "pseudofix.min_side": 0.5,  # an object fills a sixth of the picture: in a narrower box there is nothing to find
+            "stages.*.steps": 600,
         },
     )
-    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine", "sta"):
+    for stage in ("switch", "s", "st", "sa", "s_fine", "st_fine", "sa_fine"):
         change(config, {f"stages.{stage}.steps": 800})
     for stage in FIXATION:
-        change(config, {f"stages.{stage}.optimiser.rate": 2e-2})
+        change(config, {f"stages.{stage}.steps": 1600, f"stages.{stage}.optimiser.rate": 2e-2})
     for stage in FIXATION[1:]:
-        change(config, {f"stages.{stage}.steps": 800, f"stages.{stage}.batch": 16})
+        change(config, {f"stages.{stage}.batch": 16})
     return config

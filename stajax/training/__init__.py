@@ -1,1 +1,1 @@
-"""Training. `first_model` makes the default model that ships."""
+"""Training: one loop for every net (`train`), what is trained (`tasks`), optimisers, the mesh, checkpoints."""

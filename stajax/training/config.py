@@ -161,12 +161,13 @@ def _optimisation(what: Stage, size: str) -> dict:
             "optimiser": _optimiser("adamw", 5e-2, 1e-4, ema=0.98),
         }
     if size == "lite":
+        rate = 3e-3 if what.task == "classification" and what.granularity != "none" else 1e-3  # reasoning makes states small
         return {
             "batch": 16,
             "steps": 2000,
             "accumulate": 1,
             "freeze": ("frames", "sound"),
-            "optimiser": _optimiser("adamw", 1e-3, 0.05, ema=0.99),
+            "optimiser": _optimiser("adamw", rate, 0.05, ema=0.99),
         }
     # Section 6.1: batches, and the fixation nets' rate. The classifiers' rate, the decays and 15 epochs are the release's; it
     # lowers the rate after 5 and 10 in classifiers alone, and clips nothing. An epoch is a fragment of every second of AVE.

@@ -203,27 +203,30 @@ def test_every_kind_of_net_is_among_those_that_survive_json():
 
 
 @pytest.mark.parametrize(
-    ("encoders", "nets", "side"),
+    ("encoders", "nets", "sides"),
     [
-        (("vgg16", "vggsound"), {s: ("classifier", ClassifierConfig.paper(s)) for s in SOURCES}, 8),
-        (("efficientnet_lite0", "yamnet"), {s: ("classifier", ClassifierConfig.lite(s)) for s in SOURCES}, 8),
+        (("vgg16", "vggsound"), {s: ("classifier", ClassifierConfig.paper(s)) for s in SOURCES}, (8, None)),
+        (("efficientnet_lite0", "yamnet"), {s: ("classifier", ClassifierConfig.lite(s)) for s in SOURCES}, (8, None)),
         (
             ("vgg16_d1", "vggsound"),
             {s: ("classifier+", CompanyClassifierConfig.paper(s, "long")) for s in SOURCES}
             | {"STA+": ("STA+", STAPlusConfig.paper())},
-            32,
+            (32, 32),
         ),
         (
             ("efficientnet_lite0", "yamnet"),
             {s: ("classifier+", CompanyClassifierConfig.lite(s, "long")) for s in SOURCES}
             | {"STA+": ("STA+", STAPlusConfig.lite())},
-            16,
+            (8, 16),
         ),
     ],
     ids=["paper", "lite", "paper, company", "lite, company"],
 )
-def test_named_sizes_fit_their_encoders_and_give_the_shapes_of_the_paper(encoders, nets, side):
-    """At 256 px: s of 8x8 (section 3.3) and nodes of 28x32x32 (Eq. 10) in the paper's size. Nothing is computed."""
+def test_named_sizes_fit_their_encoders_and_give_the_shapes_of_the_paper(encoders, nets, sides):
+    """At 256 px: s of 8x8 (section 3.3) and nodes of 28x32x32 (Eq. 10) in the paper's size. Nothing is computed.
+
+    sides: of class maps, and of the nodes of STA+.
+    """
     structure = Structure(NetworkConfig(*encoders, nets=nets))
     fragments = Fragments.of(np.zeros((2, 3, 3)), np.zeros((2, 3)))
     frames, sound = structure.module.frames, structure.module.sound
@@ -238,11 +241,12 @@ def test_named_sizes_fit_their_encoders_and_give_the_shapes_of_the_paper(encoder
 
     predictions, aux = jax.eval_shape(predict, structure.shapes, levels, audio)
     for name in nets:
+        side = sides[name == "STA+"]
         if name == "STA+":
             assert predictions[name].shape == (2, 3, *structure.module.nets[name].output_size)
         else:
             assert predictions[name].shape == (2, 3, 28) and aux[name]["class_maps"].shape == (2, 3, side, side, 28)
-        if side != 8:
+        if sides[1]:
             assert aux[name]["nodes"].shape == (2, 3, side, side, 28)
 
 

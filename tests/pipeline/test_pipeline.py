@@ -10,6 +10,7 @@ import pytest
 from stajax.models import folder
 from stajax.pipeline.manifest import Manifest
 from stajax.pipeline.run import plan, run
+from stajax.pipeline.ship import ship
 from stajax.pipeline.steps import steps_of
 from stajax.training.config import ConfigError
 
@@ -38,9 +39,8 @@ def test_the_chain_ends_in_fused_maps_and_a_rerun_does_nothing(tiny, made, tmp_p
     with np.load(maps[0]) as file:
         assert file["maps"].shape == (10, 16, 16) and np.isfinite(file["maps"]).all()
     scores = json.loads((made / "score/hits.json").read_text())
-    assert {"centre prior", "pseudo-fixations", "pseudo-fixations, silent", "sta", "spatial", "fused", "fused, silent"} < set(
-        scores
-    )
+    rows = ("centre prior", "pseudo-fixations", "sta", "spatial", "fused")
+    assert {*rows, "pseudo-fixations, silent", "sta, silent", "fused, silent"} < set(scores)
     assert all(0 <= score <= 1 for score in scores.values())
     assert "== 15/15 score: how often a map's peak lies in the sounding object" in said.getvalue()
 
@@ -99,3 +99,16 @@ def test_a_dry_run_says_what_there_is_to_do_and_writes_nothing(tiny, tmp_path, c
     left_out = {"heard", "switch", "coarse", "crops", "sa_fine"}
     assert [line.split()[:2] for line in lines] == [["run", name] for name in STEPS if name not in left_out]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_models_ship_under_names_of_their_own_and_cards_stay(tiny, made, tmp_path):
+    run(tiny(), made, stream=None)  # nothing, after the first test
+    (tmp_path / "weak-lite").mkdir()
+    shutil.copyfile(made / "model/config.json", tmp_path / "weak-lite/config.json")
+    (tmp_path / "weak-lite/model_card.md").write_text("written by hand")
+    assert list(ship(made, tmp_path)) == ["scam-lite", "weak-lite"]
+    assert folder.name_and_card(tmp_path / "weak-lite") == ("weak-lite", "written by hand")
+    for of, name in (("scam", "scam-lite"), ("model", "weak-lite")):
+        assert folder.fingerprint(folder.members(tmp_path / name)) == folder.fingerprint(folder.members(made / of))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scam-lite", "weak-lite"]
