@@ -2,7 +2,7 @@
 
     python benchmarks/class_maps.py cam osie/stimuli -o maps/cam                 # Eq. 1 of the likeliest of ImageNet's classes
     python benchmarks/class_maps.py grad_cam osie/stimuli -o maps/grad_cam
-    python benchmarks/class_maps.py self_tagged osie/stimuli -o maps/self_tagged # of parts of the picture, coarse and fine
+    python benchmarks/class_maps.py self_tagged osie/stimuli -o maps/self_tagged # of each place, four sizes
     stajax evaluate --pred maps/cam --truth osie --protocol osie
 
 writes maps/cam/PICTURE/maps.npz, as `stajax predict` does.

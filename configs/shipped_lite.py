@@ -35,11 +35,11 @@ def get_config(data: str = "../shared/data"):
             "stages.*.steps": 400,
             "stages.*.eval.every": 100,
             "stages.*.validation": 4,
-            "tuning.steps": 1000,
+            "tuning.steps": 700,
         },
     )
     for stage in ("switch", "s", "st", "sa"):
         change(config, {f"stages.{stage}.steps": 800})
     for stage in ("sta", "sta_plus_short", "sta_plus_long"):
-        change(config, {f"stages.{stage}.steps": 1000, f"stages.{stage}.eval.every": 250})
+        change(config, {f"stages.{stage}.steps": 700, f"stages.{stage}.eval.every": 175})
     return config

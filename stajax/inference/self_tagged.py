@@ -1,7 +1,8 @@
-"""Pseudo-fixations of pictures that nobody has tagged: the encoder's own ImageNet head tags them (Eq. 1, section 3.2).
+"""Pseudo-fixations of pictures that nobody has tagged: each place of the picture is tagged by the encoder's own ImageNet head.
 
-The spatial source alone, coarse and fine. In the coarse stage it looks at the whole picture and at five parts of it, each with
-the tag that it gives itself, weighted by its confidence as in Eq. 2; the fine stage looks into the box around what they mark.
+The class maps of Eq. 1 are the head's scores of each place before pooling. Their softmax over the classes says how sure the
+net is of what it sees there, and where it is surest of anything, something stands out. Seen at several sizes, from the whole
+scene down to small things, which is the spatial source alone, coarse to fine.
 """
 
 from __future__ import annotations
@@ -15,40 +16,28 @@ import numpy as np
 
 from stajax import cam
 from stajax.encoders.params import check_fit
+from stajax.layers.resize import resize
 from stajax.media import squash
 from stajax.models import folder
 from stajax.models.network import NetworkConfig, Structure
 
 ENCODER = "efficientnet_lite0"
-COARSE, FINE = 256, 356  # px
-# Parts of the picture, (top, left, bottom, right): the whole, four corners, the middle.
-PARTS = np.array(
-    [(0, 0, 1, 1), *((y, x, y + 0.6, x + 0.6) for y in (0, 0.4) for x in (0, 0.4)), (0.2, 0.2, 0.8, 0.8)], np.float32
-)
+SIZES = (256, 384, 512, 768)  # px of the views
 
 
 class SelfTagged:
-    """Maps of pictures by EfficientNet-Lite0 with its ImageNet head. side: of the maps. factor, min_side: of the box."""
+    """Maps of pictures by EfficientNet-Lite0 with its ImageNet head.
 
-    def __init__(self, *, side: int = 64, factor: float = 2.0, min_side: float = 0.25):
-        self.side, self.factor, self.min_side = side, factor, min_side
-        self._look = {size: _compiled(size) for size in (COARSE, FINE)}
+    side: of the maps. sizes: px of the views, coarse to fine.
+    """
+
+    def __init__(self, *, side: int = 64, sizes: Sequence[int] = SIZES):
+        self.side, self._look = side, {size: _compiled(size) for size in sizes}
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W, 3) uint8 -> map (side, side) float32 in [0, 1], and the confidences of the seven looks, the fine one last."""
-        cams, sure = self._seen(image, PARTS, COARSE)
-        coarse = _fused(cams, sure, PARTS, self.side)
-        box = cam.widen_boxes(cam.coarse_boxes(coarse, self.factor), (self.side,) * 2, self.min_side * self.side) / self.side
-        fine, certain = self._seen(image, np.asarray(box)[None], FINE)
-        inside = _fused(fine, certain, np.asarray(box)[None], self.side)
-        return np.asarray(cam.min_max(coarse + inside)), np.concatenate([sure, certain])
-
-    def _seen(self, image: np.ndarray, boxes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """CAMs (K, h, w) of what each part is taken for, and the confidences (K,)."""
-        height, width = image.shape[:2]
-        views = [squash(image, size, box=box) for box in (boxes * [height, width, height, width]).tolist()]
-        found = [self._look[size](view[None]) for view in views]
-        return tuple(np.concatenate(x) for x in zip(*jax.device_get(found), strict=True))
+        """(H, W, 3) uint8 -> map (side, side) float32 in [0, 1], and the highest confidence of any place at each size."""
+        seen = [np.asarray(look(squash(image, size)[None])[0]) for size, look in self._look.items()]
+        return np.asarray(_fused(seen, self.side)), np.array([sure.max() for sure in seen])
 
 
 def _compiled(size: int):
@@ -57,18 +46,16 @@ def _compiled(size: int):
 
     @jax.jit
     def look(variables, views):
-        logits, aux = structure.apply(variables, lambda network, x: network.frames.classify(network.frames(x)), views)
-        tags = logits.argmax(-1)
-        maps = cam.cam_from_features(aux["features"], variables["frames"]["classifier"]["kernel"], tags)
-        return maps, jax.nn.softmax(logits).max(-1)
+        """(N, size, size, 3) -> (N, h, w), how sure the net is of the likeliest class of each place."""
+        _, aux = structure.apply(variables, lambda network, x: network.frames.classify(network.frames(x)), views)
+        head = variables["frames"]["classifier"]
+        scores = aux["features"] @ head["kernel"].reshape(-1, head["kernel"].shape[-1]) + head["bias"]
+        return jax.nn.softmax(scores).max(-1)
 
     return partial(look, variables)
 
 
-def _fused(cams: Sequence[np.ndarray], weights: np.ndarray, boxes: np.ndarray, side: int) -> jax.Array:
-    """Pasted back, the mean by weight over the parts that show a pixel, then Z: (side, side)."""
-    boxes = jnp.asarray(boxes) * side
-    pasted = cam.paste(jnp.asarray(cams), boxes, (side, side), method="bilinear")
-    shown = cam.paste(jnp.ones_like(jnp.asarray(cams)), boxes, (side, side), method="bilinear")
-    total = (weights[:, None, None] * shown).sum(0)
-    return cam.min_max((weights[:, None, None] * pasted).sum(0) / jnp.maximum(total, 1e-6))
+def _fused(seen: Sequence[np.ndarray], side: int) -> jax.Array:
+    """The mean of maps (h, w) of several sizes, each between 0 and 1, once more normalised: (side, side)."""
+    stretched = [resize(cam.min_max(jnp.asarray(sure))[..., None], (side, side))[..., 0] for sure in seen]
+    return cam.min_max(sum(stretched) / len(stretched))

@@ -64,8 +64,7 @@ class CompanyClassifierConfig(CompanyConfig):
 
     @classmethod
     def lite(cls, source: Source = "s", granularity: Granularity = "short", classes: int = 28) -> CompanyClassifierConfig:
-        """Nodes of 8x8 at 256 px. What EfficientNet-Lite0 has at stride 16 does not yet tell what it sees: from there S+ learned
-        nothing in the time in which it learns most from here."""
+        """Nodes of 8x8 at 256 px. What EfficientNet-Lite0 has at stride 16 does not yet tell what it sees."""
         lite = {"stride": 32, "deconv_width": 32, "positive": True}
         return cls(source=source, granularity=granularity, classes=classes, **lite)
 

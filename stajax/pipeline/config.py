@@ -64,8 +64,8 @@ def pipeline_config(size: str = "lite", stages: Sequence[str] = PROCEDURE) -> Co
             "cache": True,
             "stages": {stage: stage_config(stage, size) for stage in stages},
             "pseudofix": settings,
-            # Of fine-tuning: steps of each net, its rate, and how often photographs and clips come in an epoch.
-            "tuning": {"steps": 2000, "rate": 1e-3, "repeats": (1, 4)},
+            # Of fine-tuning: steps of each net, and how often photographs and clips come in an epoch.
+            "tuning": {"steps": 2000, "repeats": (1, 4)},
             "nets": FIXATION,
             "fusion": "paper",
         }

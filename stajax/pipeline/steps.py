@@ -29,7 +29,7 @@ from stajax.inference.pseudofix import FINE, Settings
 from stajax.inference.pseudofix import load as load_pseudofix
 from stajax.inference.pseudofix_records import pseudofix_records
 from stajax.inference.record_shards import Made
-from stajax.inference.self_tagged import SelfTagged
+from stajax.inference.self_tagged import SIZES, SelfTagged
 from stajax.media.atomic import replacing, writing
 from stajax.pipeline.assemble import assemble
 from stajax.pipeline.config import taking_part
@@ -179,7 +179,7 @@ class _Steps:
             return {"pictures": len(files)}
 
         what = f"pseudo-fixations of {len(files)} pictures without tags"
-        return Step("pictures", ("records",), [[file.name for file in files], self.config.seed], run, "pictures", what)
+        return Step("pictures", ("records",), [[file.name for file in files], SIZES, self.config.seed], run, "pictures", what)
 
     def _heard(self, sets: tuple[str, ...]) -> Step:
         def run(place: Path) -> Mapping[str, Any]:
@@ -272,7 +272,7 @@ class _Steps:
             changed = self.config.stages[stage].copy_and_resolve_references()
             with changed.unlocked():
                 changed.init, changed.validation_records = str(self.workdir / "train" / stage / "model"), str(held)
-                changed.steps, changed.optimiser.rate = tuning.steps, tuning.rate
+                changed.steps = tuning.steps
                 changed.repeats = () if photographs else (tuning.repeats[0], *[tuning.repeats[1]] * (len(sets) - 1))
             return self._stage(name, changed, [*needs, "humans", stage], sets, [*seen, held])
 

@@ -161,7 +161,7 @@ def _optimisation(what: Stage, size: str) -> dict:
             "optimiser": _optimiser("adamw", 5e-2, 1e-4, ema=0.98),
         }
     if size == "lite":
-        rate = 3e-3 if what.task == "classification" and what.granularity != "none" else 1e-3  # reasoning makes states small
+        rate = 1e-3 if what.granularity == "none" else 3e-3  # reasoning makes states small
         return {
             "batch": 16,
             "steps": 2000,

@@ -1,70 +1,60 @@
-"""Pictures that tag themselves: what becomes of the looks, in float64 NumPy. (docs/pseudofix.md runs the net itself.)"""
+"""Pictures that tag themselves: each size's confidences against the head in float64 NumPy, and how sizes become one map."""
 
+import jax
 import numpy as np
 import pytest
 from inference.tiny import noise
 
+from stajax.encoders.params import check_fit
 from stajax.inference import self_tagged
-from stajax.inference.self_tagged import COARSE, FINE, PARTS, SelfTagged
+from stajax.inference.self_tagged import ENCODER, SelfTagged
+from stajax.layers.resize import resize
 from stajax.media import squash
-
-SIDE = 20  # each part has whole pixels there
+from stajax.models import folder
+from stajax.models.network import NetworkConfig, Structure
 
 
 def z(x):
     return (x - x.min()) / (x.max() - x.min())
 
 
-def placed(values, box, side=SIDE):
-    """One value over a box (top, left, bottom, right as parts), zero elsewhere, and where the box is."""
-    top, left, bottom, right = np.rint(np.asarray(box, float) * side).astype(int)
-    inside = np.zeros((side, side))
-    inside[top:bottom, left:right] = 1
-    return values * inside, inside
-
-
-@pytest.fixture
-def looked(monkeypatch):
-    """views and answers by size: the net is one that finds `answers` (CAM, confidence), one after another."""
-    seen, answers = {COARSE: [], FINE: []}, {COARSE: [], FINE: []}
+def test_the_mean_of_the_sizes_each_between_0_and_1(monkeypatch):
+    views, rng = {}, np.random.default_rng(0)
+    answers = {64: rng.random((1, 2, 2), np.float32), 96: rng.random((1, 3, 3), np.float32)}
 
     def compiled(size):
         def look(view):
-            seen[size].append(view[0])
-            value, confidence = answers[size][len(seen[size]) - 1]
-            return np.full((1, 4, 4), value, np.float32), np.float32([confidence])
+            views[size] = view[0]
+            return answers[size]
 
         return look
 
     monkeypatch.setattr(self_tagged, "_compiled", compiled)
-    return seen, answers
-
-
-def test_looks_are_weighted_by_confidence_over_the_parts_that_show_a_pixel_and_the_box_is_looked_into(looked):
-    seen, answers = looked
-    answers[COARSE] = [(1.0, 0.5), (9.0, 0.9), (2.0, 0.1), (0.5, 0.3), (1.0, 0.2), (4.0, 0.7)]
-    answers[FINE] = [(3.0, 0.6)]
     image = noise(1, (100, 60))[0]
-    saliency, confidence = SelfTagged(side=SIDE, factor=1.0, min_side=0.4)(image)
-    np.testing.assert_allclose(confidence, [0.5, 0.9, 0.1, 0.3, 0.2, 0.7, 0.6], rtol=1e-6)
-    above, below = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE))
-    for (value, sure), part in zip(answers[COARSE], PARTS, strict=True):
-        inside, shown = placed(value, part)
-        above, below = above + sure * inside, below + sure * shown
-    coarse = z(above / below)
-    for view, (top, left, bottom, right) in zip(seen[COARSE], PARTS.tolist(), strict=True):
-        np.testing.assert_array_equal(view, squash(image, COARSE, box=(100 * top, 60 * left, 100 * bottom, 60 * right)))
-    rows, columns = np.nonzero(coarse > coarse.mean())
-    box = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]) / SIDE
-    assert (box[2:] - box[:2] >= 0.4).all() and (box[2:] - box[:2]).min() < 1, "neither widened nor all of it"
-    scaled = (np.float32(box) * [100, 60, 100, 60]).tolist()
-    np.testing.assert_array_equal(seen[FINE][0], squash(image, FINE, box=scaled))
-    fine, _ = placed(1.0, box)  # a constant CAM fills its box, and Z makes 1 of it
-    np.testing.assert_allclose(saliency, z(coarse + fine), atol=1e-5)
+    saliency, confidence = SelfTagged(side=12, sizes=(64, 96))(image)
+    for size, view in views.items():
+        np.testing.assert_array_equal(view, squash(image, size))
+    expected = z(sum(np.asarray(resize(z(found[0])[..., None], (12, 12)))[..., 0] for found in answers.values()))
+    np.testing.assert_allclose(saliency, expected, atol=1e-6)
+    np.testing.assert_array_equal(confidence, [answers[64].max(), answers[96].max()])
 
 
-def test_a_picture_in_which_nothing_is_found_gives_zeros(looked):
-    _, answers = looked
-    answers[COARSE], answers[FINE] = [(0.0, 0.1)] * 6, [(0.0, 0.1)]
-    saliency, _ = SelfTagged(side=SIDE)(noise(1, (32, 32))[0])
-    assert not saliency.any()
+@pytest.mark.slow
+def test_a_place_is_as_sure_as_the_softmax_of_the_head_there():
+    image = noise(1, (64, 64))
+    sure = np.asarray(self_tagged._compiled(64)(image))[0]
+    structure = Structure(NetworkConfig(frames=ENCODER, sound=None, size=64, nets={}))
+    variables = {"frames": check_fit(folder.read_shared(ENCODER), structure.shapes["frames"], ENCODER)}
+    look = jax.jit(lambda v, x: structure.apply(v, lambda network, y: network.frames.classify(network.frames(y)), x))
+    logits, aux = jax.device_get(look(variables, image))
+    features, head = aux["features"][0].astype(np.float64), variables["frames"]["classifier"]
+    kernel, bias = (np.asarray(head[name], np.float64) for name in ("kernel", "bias"))
+    scores = features @ kernel.reshape(features.shape[-1], -1) + bias
+    np.testing.assert_allclose(scores.mean((0, 1)), logits[0], atol=1e-3)  # these are the net's own logits, before pooling
+    each = np.exp(scores - scores.max(-1, keepdims=True))
+    np.testing.assert_allclose(sure, (each / each.sum(-1, keepdims=True)).max(-1), rtol=1e-3)
+
+
+def test_a_picture_in_which_no_place_is_surer_than_another_gives_zeros(monkeypatch):
+    monkeypatch.setattr(self_tagged, "_compiled", lambda size: lambda view: np.full((1, 2, 2), 0.1, np.float32))
+    assert not SelfTagged(side=8)(noise(1, (32, 32))[0])[0].any()

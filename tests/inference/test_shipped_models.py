@@ -1,0 +1,78 @@
+"""The models that ship: they are what their cards say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stajax
+from stajax.data import load_osie, osie_split
+from stajax.encoders.params import WEIGHTS
+from stajax.evaluation.osie import score
+from stajax.inference import pseudofix
+from stajax.inference.source import ArraySource
+from stajax.layers.resize import resize
+from stajax.media import read_frames, read_sound
+from stajax.models import folder
+
+BUNDLED = Path(__file__).parents[2] / "third_party" / "media" / "big_buck_bunny.mp4"
+FIXATION = ("sta-lite", "weak-lite")
+EVERY = 5  # so manyth photograph of the test split is scored here
+
+
+@pytest.fixture(scope="module", params=FIXATION)
+def model(request):
+    return stajax.load(request.param, batch=2)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return [frame.image for _, frame in zip(range(12), read_frames(BUNDLED, max_side=320), strict=False)]
+
+
+def test_all_weights_together_are_small_enough_to_ship():
+    assert folder.shipped() == ["scam-lite", *FIXATION]
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*.npz")) <= 25e6
+
+
+@pytest.mark.parametrize("name", FIXATION)
+def test_scores_on_osie_are_those_of_the_card(name, shared):
+    """Of every fifth photograph of the test split; the card has a row of these, so that this takes seconds."""
+    osie = load_osie(shared / "data" / "osie")
+    indices = osie_split(len(osie))["test"][::EVERY]
+    single = stajax.load(name, batch=1)  # no room for 15 more frames with each photograph
+    maps = {int(i): resize(single.predict(osie.image(i)[None]).maps[0], (300, 400)) for i in indices}
+    found = score(osie, indices, maps)
+    (row,) = re.findall(rf"^\| {name}, every {EVERY}th \|((?: [\d.]+ \|){{5}})$", single.model_card, re.MULTILINE)
+    expected = [float(cell) for cell in row.strip(" |").split("|")]
+    mean = [found.mean[metric] for metric in ("auc_judd", "auc_shuffled", "nss", "cc", "similarity")]
+    np.testing.assert_allclose(mean, expected, atol=0.005)
+
+
+def test_sound_and_motion_move_the_maps_of_the_bundled_clip(model, frames):
+    silent = model.predict(frames).maps
+    noise = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1
+    heard = model.predict(frames, sound=read_sound(BUNDLED)).maps
+    other = model.predict(frames, sound=noise).maps
+    still = np.stack([model.predict(frame[None]).maps[0] for frame in frames[::4]])
+    assert heard.shape == silent.shape == (12, *model.output_size)
+    for changed, of in ((heard, silent), (other, silent), (still, silent[::4])):
+        assert 1e-4 < np.abs(changed - of).max() < 0.95
+    assert np.abs(heard - other).max() > 1e-4
+
+
+def test_the_bundled_clip_draws_the_eye_to_something(model, frames):
+    maps = model.predict(frames).maps
+    assert maps.min() >= 0 and maps.max() <= 1
+    peak = maps.reshape(len(maps), -1).max(1) / maps.mean((1, 2))
+    assert (peak > 4).all(), "a map should single something out"
+
+
+def test_scam_lite_makes_pseudo_fixations_of_a_tag_and_knows_its_aliases(frames):
+    model = pseudofix.load("scam-lite", batch=4)
+    assert model.numbers("Bark") == model.numbers("dog")
+    assert model.crops is not None and {"S", "ST", "SA", "S+short", "SA+long"} <= {*model.whole.nets, *model.crops.nets}
+    found = pseudofix.pseudo_fixations(model, ArraySource(frames[:6], None, 25.0), list(model.classes))  # some tag is likeliest
+    assert found.maps.shape == (6, 64, 64) and found.valid.all()
+    assert (found.maps.max((1, 2)) == 1).all() and (found.maps.min((1, 2)) == 0).all()
