@@ -9,8 +9,12 @@ Arguments: paper, lite (the default) or tiny; short, long or cross, the company'
 Time, and what to expect of the held-out clips (accuracy):
 
     paper   not measured
-    lite    not measured
-    tiny    not measured
+    lite    short 0.84, long 0.84, cross 0.84 after 400 steps, 33 s each
+    tiny    0.28, 0.29, 0.36 after 600 steps, 30 to 55 s each
+
+Size lite: as in configs/shipped_lite.py, 44 real clips of 8 tags, 8 of them held out, so that a moment counts 0.03. Size
+tiny: as in configs/synthetic_tiny.py, seed 0, where no picture alone tells the tag. On 2 CPU cores with other work on
+them, features kept.
 """
 
 from stajax.training.config import stage_from

@@ -10,8 +10,12 @@ ResNeXt-101, as released, is --config.model.frames=resnext101_32x8d with weights
 Time, and what to expect of the held-out clips (accuracy):
 
     paper   not measured
-    lite    not measured
-    tiny    not measured
+    lite    0.97 after 800 steps in 85 s, fine 0.94 after 400
+    tiny    0.65 in 22 s, fine 0.77
+
+Size lite: as in configs/shipped_lite.py, 44 real clips of 8 tags, 8 of them held out, so that a moment counts 0.03. Size
+tiny: as in configs/synthetic_tiny.py, seed 0, where no picture alone tells the tag. On 2 CPU cores with other work on
+them, features kept.
 """
 
 from stajax.training.config import stage_from

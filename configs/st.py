@@ -9,8 +9,12 @@ frame encoder is VGG-16; ResNeXt-101, as released, is --config.model.frames=resn
 Time, and what to expect of the held-out clips (accuracy):
 
     paper   not measured
-    lite    not measured
-    tiny    not measured
+    lite    0.72 after 500 steps in 24 s, fine 0.84 after 400
+    tiny    0.29 in 15 s, fine 0.42
+
+Size lite: as in configs/shipped_lite.py, 44 real clips of 8 tags, 8 of them held out, so that a moment counts 0.03. Size
+tiny: as in configs/synthetic_tiny.py, seed 0, where no picture alone tells the tag. On 2 CPU cores with other work on
+them, features kept.
 """
 
 from stajax.training.config import stage_from

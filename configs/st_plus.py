@@ -9,8 +9,12 @@ Arguments: paper, lite (the default) or tiny; short, long or cross, the company'
 Time, and what to expect of the held-out clips (accuracy):
 
     paper   not measured
-    lite    not measured
-    tiny    not measured
+    lite    short 0.72, long 0.75, cross 0.81 after 400 steps, 2 min each
+    tiny    0.30, 0.30, 0.37 after 600 steps, 40 to 55 s each
+
+Size lite: as in configs/shipped_lite.py, 44 real clips of 8 tags, 8 of them held out, so that a moment counts 0.03. Size
+tiny: as in configs/synthetic_tiny.py, seed 0, where no picture alone tells the tag. On 2 CPU cores with other work on
+them, features kept.
 """
 
 from stajax.training.config import stage_from

@@ -9,8 +9,12 @@ win.
 Time, and what to expect of the held-out clips (accuracy):
 
     paper   not measured
-    lite    not measured
-    tiny    not measured
+    lite    0.88 after 800 steps in 40 s
+    tiny    0.89 in 27 s
+
+Size lite: as in configs/shipped_lite.py, 44 real clips of 8 tags, 8 of them held out, so that a moment counts 0.03. Size
+tiny: as in configs/synthetic_tiny.py, seed 0, where no picture alone tells the tag. On 2 CPU cores with other work on
+them, features kept.
 """
 
 from stajax.training.config import stage_from

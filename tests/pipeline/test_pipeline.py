@@ -102,13 +102,15 @@ def test_a_dry_run_says_what_there_is_to_do_and_writes_nothing(tiny, tmp_path, c
 
 
 @pytest.mark.slow
-def test_models_ship_under_names_of_their_own_and_cards_stay(tiny, made, tmp_path):
+def test_models_ship_under_names_of_their_own_and_share_the_switch_and_cards_stay(tiny, made, tmp_path, monkeypatch):
     run(tiny(), made, stream=None)  # nothing, after the first test
+    monkeypatch.setattr(folder, "WEIGHTS", tmp_path)
     (tmp_path / "weak-lite").mkdir()
     shutil.copyfile(made / "model/config.json", tmp_path / "weak-lite/config.json")
     (tmp_path / "weak-lite/model_card.md").write_text("written by hand")
-    assert list(ship(made, tmp_path)) == ["scam-lite", "weak-lite"]
-    assert folder.name_and_card(tmp_path / "weak-lite") == ("weak-lite", "written by hand")
+    assert list(ship(made)) == ["scam-lite", "weak-lite"]
+    assert folder.name_and_card("weak-lite") == ("weak-lite", "written by hand")
     for of, name in (("scam", "scam-lite"), ("model", "weak-lite")):
-        assert folder.fingerprint(folder.members(tmp_path / name)) == folder.fingerprint(folder.members(made / of))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["scam-lite", "weak-lite"]
+        assert folder.fingerprint(folder.members(name)) == folder.fingerprint(folder.members(made / of))
+    assert [path.name for path in tmp_path.rglob("switch*.npz")] == ["switch_lite.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "scam-lite", "weak-lite"]
