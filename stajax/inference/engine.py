@@ -50,8 +50,10 @@ class Engine:
             raise ValueError(f"a batch of {batch} frames; it must be a whole number of at least 1")
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
-        self.nets = _choose(networks, nets)
         modules = {name: net for structure, _ in networks for name, net in structure.module.nets.items()}
+        if output is None and modules and not any(net.predicts == "fixations" for net in modules.values()):
+            raise ValueError("this model has classification nets alone, for `stajax pseudofix` or stajax.inference.class_maps")
+        self.nets = _choose(networks, nets)
         used = {name: modules[name] for name in self.nets}
         self.listens = any(net.listens for net in used.values())
         self.hears_silence = any(

@@ -264,7 +264,7 @@ def leaves(tree) -> list[dict]:
         ("tiny", {"nets": "staplus"}, ValueError, "no net staplus"),
         ("tiny", {"fusion": "mean"}, ValueError, "unknown fusion 'mean'"),
         ("tiny", {"platforms": ("cpu", "gpu")}, ValueError, "unknown platforms gpu; known: cpu, cuda, tpu"),
-        ("classes", {}, ValueError, "predicts classes"),
+        ("classes", {}, ValueError, "classification nets alone"),
     ],
 )
 def test_what_cannot_be_exported_gives_one_line_and_leaves_the_old_file(
