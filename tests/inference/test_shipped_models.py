@@ -13,7 +13,7 @@ from stajax.evaluation.osie import score
 from stajax.inference import pseudofix
 from stajax.inference.source import ArraySource
 from stajax.layers.resize import resize
-from stajax.media import read_frames, read_sound
+from stajax.media import read_frames
 from stajax.models import folder
 
 BUNDLED = Path(__file__).parents[2] / "third_party" / "media" / "big_buck_bunny.mp4"
@@ -50,23 +50,23 @@ def test_scores_on_osie_are_those_of_the_card(name, shared):
     np.testing.assert_allclose(mean, expected, atol=0.005)
 
 
-def test_sound_and_motion_move_the_maps_of_the_bundled_clip(model, frames):
-    silent = model.predict(frames).maps
-    noise = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1
-    heard = model.predict(frames, sound=read_sound(BUNDLED)).maps
-    other = model.predict(frames, sound=noise).maps
+def test_motion_moves_the_maps_of_the_bundled_clip(model, frames):
+    moving = model.predict(frames).maps
     still = np.stack([model.predict(frame[None]).maps[0] for frame in frames[::4]])
-    assert heard.shape == silent.shape == (12, *model.output_size)
-    for changed, of in ((heard, silent), (other, silent), (still, silent[::4])):
-        assert 1e-4 < np.abs(changed - of).max() < 0.95
-    assert np.abs(heard - other).max() > 1e-4
+    assert moving.shape == (12, *model.output_size) and 1e-4 < np.abs(still - moving[::4]).max() < 0.95
+
+
+def test_noise_is_switched_off(model, frames):
+    noise = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1
+    silent = model.predict(frames[:6]).maps
+    np.testing.assert_allclose(model.predict(frames[:6], sound=noise).maps, silent, atol=1e-4)
 
 
 def test_the_bundled_clip_draws_the_eye_to_something(model, frames):
     maps = model.predict(frames).maps
     assert maps.min() >= 0 and maps.max() <= 1
     peak = maps.reshape(len(maps), -1).max(1) / maps.mean((1, 2))
-    assert (peak > 4).all(), "a map should single something out"
+    assert (peak > 3).all(), "a map should single something out"
 
 
 def test_scam_lite_makes_pseudo_fixations_of_a_tag_and_knows_its_aliases(frames):
@@ -75,4 +75,5 @@ def test_scam_lite_makes_pseudo_fixations_of_a_tag_and_knows_its_aliases(frames)
     assert model.crops is not None and {"S", "ST", "SA", "S+short", "SA+long"} <= {*model.whole.nets, *model.crops.nets}
     found = pseudofix.pseudo_fixations(model, ArraySource(frames[:6], None, 25.0), list(model.classes))  # some tag is likeliest
     assert found.maps.shape == (6, 64, 64) and found.valid.all()
-    assert (found.maps.max((1, 2)) == 1).all() and (found.maps.min((1, 2)) == 0).all()
+    np.testing.assert_allclose(found.maps.max((1, 2)), 1, atol=1e-6)
+    np.testing.assert_allclose(found.maps.min((1, 2)), 0, atol=1e-6)
