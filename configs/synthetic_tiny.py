@@ -3,9 +3,9 @@
     stajax pipeline --config configs/synthetic_tiny.py --workdir runs/synthetic_tiny
     stajax pipeline --config configs/synthetic_tiny.py --workdir runs/synthetic_tiny1 --config.seed=1
 
-Time: 13 minutes on 2 CPU cores that had other work, too. To expect, of seeds 0, 1 and 2 (docs/story.md has the whole table): STA hits what sounds in
-0.43, 0.47, 0.45 of the frames, a centre prior in 0.07, 0.06, 0.11, STA without motion and sound in 0.27, 0.28, 0.21, STA
-on clips without sound in 0.23, 0.28, 0.18.
+Time: 13 minutes on 2 CPU cores that had other work, too. To expect, of seeds 0, 1 and 2 (docs/story.md has the whole
+table): STA hits what sounds in 0.43, 0.47, 0.45 of the frames, a centre prior in 0.07, 0.06, 0.11, STA without motion and
+sound in 0.27, 0.28, 0.21, STA on clips without sound in 0.23, 0.28, 0.18.
 """
 
 from stajax.pipeline.config import FIXATION, pipeline_config
