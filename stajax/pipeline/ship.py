@@ -11,13 +11,15 @@ The cards of the models that ship are written by people; they stay, and their nu
 
 from __future__ import annotations
 
-import json
-import os
+import dataclasses
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from stajax.encoders.params import write_params
 from stajax.models import folder
+from stajax.models.network import Structure
 
 SHIPS = {"scam": "scam-lite", "model": "weak-lite", "tuned": "sta-lite"}  # folder of a pipeline -> name
 SWITCH = "switch_lite"
@@ -26,37 +28,43 @@ SWITCH = "switch_lite"
 def ship(workdir: Path) -> dict[str, int]:
     """Name -> bytes of each model that `workdir` has. Raises WeightsError for one that cannot be read."""
     sizes, weights = {}, folder.WEIGHTS
-    for made, name in SHIPS.items():
-        if not (workdir / made).is_dir():
-            continue
+    found = {name: folder.members(workdir / made) for made, name in SHIPS.items() if (workdir / made).is_dir()}
+    switches = [member.variables["switch"] for members in found.values() for member in members if member.config.switch]
+    shared = weights / "encoders" / f"{SWITCH}.npz"
+    if switches and (len(found) == len(SHIPS) or not shared.exists()):  # else models that stay would get another one
+        write_params(shared, switches[0], dtype="float16")
+    for name, members in found.items():
         out, part = weights / name, weights / f".{name}.part"
+        card = folder.name_and_card(out)[1] if (out / "config.json").is_file() else ""
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(workdir / made, part)
-        for place in part.rglob("config.json"):
-            config = _lighter(place.parent, json.loads(place.read_text(encoding="utf-8")), weights / "encoders")
-            name_here = name if place.parent == part else config["name"]
-            place.write_text(json.dumps({**config, "name": name_here}, indent=2) + "\n", encoding="utf-8")
-        if (out / "model_card.md").is_file():
-            shutil.copyfile(out / "model_card.md", part / "model_card.md")
-        folder.members(part)  # it can be read
+        if len(members) == 1:
+            _write(part, members[0], name, card)
+        else:
+            for member in members:
+                _write(part / member.path.name, member, member.path.name, "")
+            folder.write_members(part, [member.path.name for member in members], name=name, model_card=card)
         folder.replace(out, part)
         sizes[name] = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return sizes
 
 
-def _lighter(place: Path, config: dict, shared: Path) -> dict:
-    """The config of a model folder without its nets with cross-term company and its own switch, whose files go."""
-    if "members" in config:
-        return config
-    network, params = config["network"], config["params"]
-    for net in [net for net, settings in network["nets"].items() if settings.get("granularity") == "cross"]:
-        (place / params["nets"].pop(net)).unlink()
-        del network["nets"][net]
-    if "switch" in params:
-        shared.mkdir(exist_ok=True)
-        os.replace(place / params["switch"], shared / f"{SWITCH}.npz")
-        params["switch"] = f"shared:{SWITCH}"
-    return config
+def _write(place: Path, member: folder.ModelFolder, name: str, card: str) -> None:
+    """A network without its nets with cross-term company, and with the one switch."""
+    nets = {net: kind for net, kind in member.config.nets.items() if not _crosses(member, net)}
+    structure = Structure(dataclasses.replace(member.config, nets=nets))
+    variables = {**member.variables, "nets": {net: member.variables["nets"][net] for net in nets}}
+    folder.write(place, structure, variables, name=name, model_card=card, classes=member.classes, shared=_shared(member))
+
+
+def _crosses(member: folder.ModelFolder, net: str) -> bool:
+    return getattr(member.structure.module.nets[net].config, "granularity", "") == "cross"
+
+
+def _shared(member: folder.ModelFolder) -> Mapping[str, str]:
+    """What is stored once: the encoders that ship, and the switch."""
+    encoders = {part: getattr(member.config, part) for part in ("frames", "sound")}
+    ship = {part: name for part, name in encoders.items() if name and (folder.WEIGHTS / "encoders" / f"{name}.npz").is_file()}
+    return {**ship, "switch": SWITCH} if member.config.switch else ship
 
 
 def main(workdir: str) -> None:
