@@ -51,9 +51,7 @@ class Engine:
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
         modules = {name: net for structure, _ in networks for name, net in structure.module.nets.items()}
-        if output is None and modules and not any(net.predicts == "fixations" for net in modules.values()):
-            raise ValueError("this model has classification nets alone, for `stajax pseudofix` or stajax.inference.class_maps")
-        self.nets = _choose(networks, nets)
+        self.nets = _choose(networks, nets, fixations=output is None)
         used = {name: modules[name] for name in self.nets}
         self.listens = any(net.listens for net in used.values())
         self.hears_silence = any(
@@ -67,8 +65,6 @@ class Engine:
         switches = [structure for structure in structures if not structure.config.nets]
         if len(switches) > 1:
             raise ValueError(f"{len(switches)} audio switches in this model; it can have one")
-        if output is None and (unfit := [name for name, net in used.items() if net.predicts != "fixations"]):
-            raise ValueError(f"{', '.join(unfit)} predicts classes, not fixations: see stajax.inference.class_maps")
         self.fusion = fusion
         self.spans = {name: used[name].span for name in self.nets}
         self.banked = {name: used[name].bank for name in self.nets if used[name].bank}  # net -> nodes from a bank
@@ -203,12 +199,16 @@ class Engine:
         return self._nodes(self.variables, features, audio, fragments)
 
 
-def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | None) -> tuple[str, ...]:
-    """The nets to run, by default all, in the order of the model."""
-    known = [name for structure, _ in networks for name in structure.config.nets]
+def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | None, *, fixations: bool) -> tuple[str, ...]:
+    """The nets to run, by default all, in the order of the model. fixations: they must predict these."""
+    predicts = [(name, net.predicts) for structure, _ in networks for name, net in structure.module.nets.items()]
+    known = [name for name, _ in predicts]
+    asked = [nets] if isinstance(nets, str) else list(nets or known)
+    unfit = dict.fromkeys(name for name, what in predicts if name in asked and what != "fixations")
+    if fixations and unfit:
+        raise ValueError(f"{', '.join(unfit)} predicts classes, not fixations: see stajax.inference.class_maps")
     if twice := sorted({name for name in known if known.count(name) > 1}):
         raise ValueError(f"several networks of this model have a net called {', '.join(twice)}")
-    asked = [nets] if isinstance(nets, str) else list(nets or known)
     if not asked:
         raise ValueError("this model is an audio switch alone; it predicts no fixations")
     if unknown := sorted(set(asked) - set(known)):

@@ -158,7 +158,7 @@ def test_a_file_that_is_no_clip(models, tmp_path):
 
 
 def test_a_classification_net_predicts_no_fixations(models, film, tmp_path):
-    says = "this model has classification nets alone, for `stajax pseudofix` or stajax.inference.class_maps"
+    says = "s_plus predicts classes, not fixations: see stajax.inference.class_maps"
     assert one_line(lambda: stajax.load(models["S+"])) == says
     assert bad("predict", film, "--weights", models["S+"], "-o", tmp_path / "out") == f"stajax: {says}"
     assert bad("export", models["S+"], "-o", tmp_path / "a.stajax") == f"stajax: {says}"
