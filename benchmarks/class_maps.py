@@ -1,4 +1,4 @@
-"""Maps of pictures by the class that EfficientNet-Lite0 sees in them, for the rows of docs/evaluation.md: no tag, no training.
+"""Maps of pictures by the class that EfficientNet-Lite0 sees in them, for rows of the README's table: no tag, no training.
 
     python benchmarks/class_maps.py cam osie/stimuli -o maps/cam                 # Eq. 1 of the likeliest of ImageNet's classes
     python benchmarks/class_maps.py grad_cam osie/stimuli -o maps/grad_cam
@@ -23,9 +23,11 @@ from stajax import cam
 from stajax.data.photographs import pictures_in
 from stajax.data.pictures import read_colour
 from stajax.encoders.efficientnet import EfficientNetLite0
-from stajax.encoders.params import WEIGHTS, check_fit, read_params
-from stajax.inference.self_tagged import SelfTagged
+from stajax.encoders.params import check_fit
+from stajax.inference.outputs import MapsFile
+from stajax.inference.self_tagged import ENCODER, SelfTagged
 from stajax.media import squash
+from stajax.models.folder import read_shared
 
 SIZE = 256
 METHODS = {"cam": cam.class_activation_map, "grad_cam": cam.grad_cam}
@@ -37,8 +39,7 @@ def looking(method: str) -> Callable[[np.ndarray], np.ndarray]:
         look = SelfTagged()
         return lambda image: look(image)[0]
     graphdef, state = nnx.split(nnx.eval_shape(lambda: EfficientNetLite0(size=SIZE, rngs=nnx.Rngs(0))))
-    params = read_params(WEIGHTS / "encoders/efficientnet_lite0.npz")
-    net = nnx.merge(graphdef, check_fit(params, nnx.to_pure_dict(state), "efficientnet_lite0"))
+    net = nnx.merge(graphdef, check_fit(read_shared(ENCODER), nnx.to_pure_dict(state), ENCODER))
     head = net.classifier.kernel[...], net.classifier.bias[...]
     model = cam.gap_linear(lambda views: net.head(net(views)["stride32"]), *head)
     explain = jax.jit(lambda views: METHODS[method](model, views, normalise=True, size=(64, 64))[0])
@@ -53,9 +54,11 @@ def main() -> None:
     arguments = parser.parse_args()
     look, files = looking(arguments.method), pictures_in(arguments.pictures)
     for number, file in enumerate(files, 1):
-        folder = arguments.out / file.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "maps.npz", maps=look(read_colour(file))[None].astype(np.float16))
+        path = arguments.out / file.stem / "maps.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with MapsFile(path) as maps:
+            maps.append(look(read_colour(file)), 0.0)
+            maps.finish(fps=np.float64(0))
         if number % 50 == 0 or number == len(files):
             print(f"{number} of {len(files)} pictures", file=sys.stderr)
 

@@ -13,6 +13,7 @@ gives both halves the same whatever is heard: it is right in half of the pairs.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from stajax.data.records import Clip, Records
 from stajax.data.split import held_out
 from stajax.data.synthetic import TRUTH
 from stajax.inference.predict import load
-from stajax.media import contact_sheet, overlay, save_png
+from stajax.media import MediaWarning, contact_sheet, overlay, save_png
 from stajax.pipeline.predicted import maps_of, silent
 
 KINDS = ("own", "silent", "foreign")
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--composites", type=int, default=100, help="pairs of real clips (default: 100)")
     parser.add_argument("-o", "--out", type=Path, help="a picture of four clips, a row each: frame, and the map of each sound")
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore", MediaWarning)  # some are made silent
     records = Records(arguments.records)
     rows = held_out(records.entries, arguments.every)["validation"] if arguments.every else np.arange(len(records))
     heard = [i for i in rows.tolist() if records.entries[i].samples and records.entries[i].frames][: arguments.clips]
