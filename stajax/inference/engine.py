@@ -201,7 +201,7 @@ class Engine:
 
 def _choose(networks: Sequence[tuple[Structure, dict]], nets: Sequence[str] | None, *, fixations: bool) -> tuple[str, ...]:
     """The nets to run, by default all, in the order of the model. fixations: they must predict these."""
-    predicts = [(name, net.predicts) for structure, _ in networks for name, net in structure.module.nets.items()]
+    predicts = [(name, structure.module.nets[name].predicts) for structure, _ in networks for name in structure.config.nets]
     known = [name for name, _ in predicts]
     asked = [nets] if isinstance(nets, str) else list(nets or known)
     unfit = dict.fromkeys(name for name, what in predicts if name in asked and what != "fixations")

@@ -1,8 +1,9 @@
 """A trained model on disk: a folder of `config.json`, `model_card.md` and `params/`.
 
 Encoder weights that are as they came are stored once, in `stajax/weights/encoders/`, and a folder refers to them as
-``shared:NAME``; an encoder that was fine-tuned lies in the folder's own `params/`. A name such as ``sta-lite`` means the
-folder of that name in `stajax/weights/`. A net without weights is an error, never random weights.
+``shared:NAME``; so is the audio switch of the models that ship, in `stajax/weights/switches/`. An encoder that was fine-tuned
+lies in the folder's own `params/`. A name such as ``sta-lite`` means the folder of that name in `stajax/weights/`. A net
+without weights is an error, never random weights.
 
 Nets that see pictures of different sizes, or that have encoders of their own, are networks of their own. A folder whose
 `config.json` lists `members` holds such networks as folders inside it, to be used together.
@@ -151,7 +152,7 @@ def read(name_or_path: str | os.PathLike) -> ModelFolder:
         found = {part: read_params(_place(path, places[part])) for part in parts}
         found["nets"] = {name: read_params(_place(path, places["nets"][name])) for name in structure.config.nets}
         if structure.config.switch:
-            found["switch"] = read_params(_place(path, places["switch"]))
+            found["switch"] = read_params(_place(path, places["switch"], "switch"))
         classes = {name: tuple(aliases) for name, aliases in config.get("classes", {}).items()}
     return ModelFolder(
         name=config.get("name", path.name),
@@ -179,7 +180,8 @@ def write(
     one's: a run that ends between them leaves nothing at `path`, and the old model whole beside it as ``.NAME.old.*``; rename
     it back. A run that is killed may also leave a ``.NAME.*`` that nothing reads.
 
-    shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}; the others are stored.
+    shared: encoders that are as they ship, e.g. {"frames": "efficientnet_lite0", "sound": "yamnet"}, and the switch likewise;
+        the others are stored.
     dtype: of the stored numbers; "float32" keeps them exactly, at twice the size.
 
     Raises WeightsError when `variables` do not fit `structure`, when an encoder in `shared` is not the one that ships, or when
@@ -190,7 +192,7 @@ def write(
     variables = check_fit(variables, structure.shapes, str(path))
     parts = {part: variables[part] for part in ("frames", "sound", "switch") if part in structure.shapes}
     for part in parts.keys() & shared.keys():
-        if not equal(parts[part], read_params(_place(path, f"shared:{shared[part]}"))):
+        if not equal(parts[part], read_params(_place(path, f"shared:{shared[part]}", part))):
             raise WeightsError(
                 f"{path}: {part}: weights differ from the shipped {shared[part]}; store them: leave {part} out of shared"
             )
@@ -242,7 +244,7 @@ def replace(path: Path, new: Path) -> None:
 
 def read_shared(name: str) -> dict:
     """The weights of an encoder that ships. Raises WeightsError."""
-    return read_params(WEIGHTS / "encoders" / f"{name}.npz")
+    return read_params(shared_path(name))
 
 
 def equal(ours: dict, shipped: dict) -> bool:
@@ -251,5 +253,10 @@ def equal(ours: dict, shipped: dict) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
-def _place(folder: Path, place: str) -> Path:
-    return WEIGHTS / "encoders" / f"{place.removeprefix('shared:')}.npz" if place.startswith("shared:") else folder / place
+def shared_path(name: str, part: str = "frames") -> Path:
+    """Where the weights lie that several models share: a part's, frames or sound (encoders) or switch."""
+    return WEIGHTS / ("switches" if part == "switch" else "encoders") / f"{name}.npz"
+
+
+def _place(folder: Path, place: str, part: str = "frames") -> Path:
+    return shared_path(place.removeprefix("shared:"), part) if place.startswith("shared:") else folder / place

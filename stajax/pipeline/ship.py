@@ -22,7 +22,7 @@ from stajax.models import folder
 from stajax.models.network import Structure
 
 SHIPS = {"scam": "scam-lite", "model": "weak-lite", "tuned": "sta-lite"}  # folder of a pipeline -> name
-SWITCH = "switch_lite"
+SWITCH = "lite"
 
 
 def ship(workdir: Path) -> dict[str, int]:
@@ -30,7 +30,7 @@ def ship(workdir: Path) -> dict[str, int]:
     sizes, weights = {}, folder.WEIGHTS
     found = {name: folder.members(workdir / made) for made, name in SHIPS.items() if (workdir / made).is_dir()}
     switches = [member.variables["switch"] for members in found.values() for member in members if member.config.switch]
-    shared = weights / "encoders" / f"{SWITCH}.npz"
+    shared = folder.shared_path(SWITCH, "switch")
     if switches and (len(found) == len(SHIPS) or not shared.exists()):  # else models that stay would get another one
         write_params(shared, switches[0], dtype="float16")
     for name, members in found.items():
@@ -63,7 +63,7 @@ def _crosses(member: folder.ModelFolder, net: str) -> bool:
 def _shared(member: folder.ModelFolder) -> Mapping[str, str]:
     """What is stored once: the encoders that ship, and the switch."""
     encoders = {part: getattr(member.config, part) for part in ("frames", "sound")}
-    ship = {part: name for part, name in encoders.items() if name and (folder.WEIGHTS / "encoders" / f"{name}.npz").is_file()}
+    ship = {part: name for part, name in encoders.items() if name and folder.shared_path(name).is_file()}
     return {**ship, "switch": SWITCH} if member.config.switch else ship
 
 

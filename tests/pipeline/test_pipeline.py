@@ -112,5 +112,6 @@ def test_models_ship_under_names_of_their_own_and_share_the_switch_and_cards_sta
     assert folder.name_and_card("weak-lite") == ("weak-lite", "written by hand")
     for of, name in (("scam", "scam-lite"), ("model", "weak-lite")):
         assert folder.fingerprint(folder.members(name)) == folder.fingerprint(folder.members(made / of))
-    assert [path.name for path in tmp_path.rglob("switch*.npz")] == ["switch_lite.npz"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoders", "scam-lite", "weak-lite"]
+    assert [path.name for path in (tmp_path / "switches").iterdir()] == ["lite.npz"]
+    assert not list(tmp_path.glob("*-lite/**/switch.npz"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scam-lite", "switches", "weak-lite"]
