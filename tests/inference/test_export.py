@@ -148,7 +148,8 @@ def test_a_net_with_company_from_a_bank_gives_the_maps_of_load(family):
     np.testing.assert_allclose(nodes["long"], bank.nodes, atol=1e-5)
     own = fragments(np.arange(count))
     own["long"]["company"] = draw_from_bank(bank.moments, np.arange(count), 2, seed=0).astype(np.int32)
-    np.testing.assert_allclose(net.predict(features, audio, own, nodes), expected, atol=1e-5)
+    # Two programs sum in two orders; with random weights one value of 11520 was 1.1e-5 off on a CPU with AVX-512.
+    np.testing.assert_allclose(net.predict(features, audio, own, nodes), expected, atol=2e-5)
     own["long"]["company"] = own["long"]["company"][::-1]
     assert np.abs(net.predict(features, audio, own, nodes) - expected).max() > 1e-3, "whose company it is must matter"
     assert net.manifest["nets"]["long"] == {"network": "sta+short+long", "nodes": [[-1, 0, 1]], "company": 2}
