@@ -36,11 +36,12 @@ def get_config(data: str = "../shared/data"):
             "stages.*.steps": 400,
             "stages.*.eval.every": 100,
             "stages.*.validation": 4,
-            "tuning.steps": 700,
+            "tuning.steps": 900,
         },
     )
     for stage in ("switch", "s", "st", "sa"):
         change(config, {f"stages.{stage}.steps": 800})
     for stage in ("sta", "sta_plus_short", "sta_plus_long"):
-        change(config, {f"stages.{stage}.steps": 700, f"stages.{stage}.eval.every": 175})
+        # Of clips, composites and pictures; of the latter there are many more, and they are silent.
+        change(config, {f"stages.{stage}.steps": 900, f"stages.{stage}.eval.every": 225, f"stages.{stage}.repeats": (4, 4, 1)})
     return config

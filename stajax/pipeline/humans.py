@@ -1,4 +1,4 @@
-"""What fine-tuning learns from: people's fixations on photographs, and maps of clips that two models agree on."""
+"""What fine-tuning learns from: people's fixations on photographs, and what a net of these and pseudo-fixations agree on."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from stajax.inference.clip_sets import RecordSet
 from stajax.inference.fusion import FUSIONS
 from stajax.inference.predict import Model
 from stajax.inference.record_shards import Made, over_clips
+from stajax.layers.resize import resize
 from stajax.models.folder import fingerprint
 from stajax.pipeline.predicted import maps_of, silent
 
@@ -49,20 +50,20 @@ def osie_records(
     return write("train", pans), write("validation", replace(pans, pans=0, mirrored=False))
 
 
-def agreed_records(people: Model, weak: Model, records: Records, out: Path, *, shards: int = 1, **share: int) -> Made:
-    """The records' clips with maps that two models agree on: Eq. 21 of both.
+def agreed_records(people: Model, pseudo: Records, out: Path, *, shards: int = 1, **share: int) -> Made:
+    """Clips with maps on which a model of people's fixations and the clips' pseudo-fixations agree: Eq. 21 of both.
 
-    people: learned from people's fixations on photographs; it sees the clip without its sound. weak: learned from tags, with
-    motion and sound.
+    people: learned from people's fixations on photographs; it sees a clip without its sound. pseudo: the clips with their
+    pseudo-fixations, which know the tag, and so what sounds; frames without a valid one stay so.
     """
-
-    clips = RecordSet(records)
+    clips = RecordSet(pseudo)
 
     def make(clip: Clip, told: Callable[[str, int, int], None]) -> tuple[Clip, Counter]:
-        seen = [maps_of(people.engine, silent(clip)), maps_of(weak.engine, clip)]
-        maps = np.asarray(FUSIONS["paper"]([jnp.asarray(x) for x in seen]))
-        valid = np.ones(len(maps), bool)
-        return replace(clip, maps=np.rint(255 * maps).astype(np.uint8), valid=valid), Counter(valid=len(maps))
+        seen = maps_of(people.engine, silent(clip))
+        tagged = resize(clip.maps[..., None] / np.float32(255), seen.shape[1:], antialias=True, border="drop")[..., 0]
+        maps = np.asarray(FUSIONS["paper"]([jnp.asarray(seen), jnp.asarray(tagged)]))
+        return replace(clip, maps=np.rint(255 * maps).astype(np.uint8)), Counter(valid=int(clip.valid.sum()))
 
-    made_of = f"agreement of {fingerprint(people.members)} and {fingerprint(weak.members)} of {clips.made_of}"
-    return over_clips(clips, out, make, made_of, shards=shards, **share)
+    return over_clips(
+        clips, out, make, f"agreement of {fingerprint(people.members)} and {clips.made_of}", shards=shards, **share
+    )

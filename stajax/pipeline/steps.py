@@ -159,11 +159,11 @@ class _Steps:
                 every = max(stage.validation for stage in self.config.stages.values())
                 rows = held_out(records.entries, every)["training"].tolist() if every else None
                 made = Composites(records, count, rows=rows, size=size, seed=self.config.seed)
-                write_records(place, made, records.classes, made_of=f"composites {count} {size} {self.config.seed}")
+                write_records(place, made, records.classes, made_of=f"composites in pairs {count} {size} {self.config.seed}")
             return {"clips": count}
 
-        what = "two clips in a picture, with the sound of one"
-        return Step("composites", ("records",), [count, size, self.config.seed], run, "composites", what)
+        what = "two clips in a picture, with the sound of one, then of the other"
+        return Step("composites", ("records",), ["pairs", count, size, self.config.seed], run, "composites", what)
 
     def _pictures(self) -> Step:
         files = pictures_in(self.config.data.pictures)
@@ -246,8 +246,8 @@ class _Steps:
     def _tuned(self, fixation: Sequence[str], switch: list[str], data: Sequence[str]) -> list[Step]:
         """Fine-tuning on people's fixations.
 
-        First the first net on photographs alone. What it and the weak model agree on for the clips are targets that keep motion
-        and sound alive; then all nets on both.
+        First the first net on photographs alone. What it and the pseudo-fixations agree on for the clips are targets that keep
+        motion and sound alive; then all nets on both.
         """
         kind, _, root = self.config.data.humans.partition(":")
         if kind != "osie":
@@ -260,9 +260,9 @@ class _Steps:
             return {}
 
         def agreed(place: Path) -> Mapping[str, Any]:
-            people, weak = load(self.workdir / "train" / "people" / "model"), load(self.workdir / "model")
-            sets = ((Records(of), place / name) for name, of in self.sets.items())
-            return _summed(agreed_records(people, weak, of, to, **self._maps()) for of, to in sets)
+            people = load(self.workdir / "train" / "people" / "model")
+            sets = ((Records(self.workdir / "pseudo" / name), place / name) for name in self.sets)
+            return _summed(agreed_records(people, of, to, **self._maps()) for of, to in sets)
 
         train, held = self.workdir / "humans" / "training", self.workdir / "humans" / "validation"
         clips = [self.workdir / "agreed" / name for name in self.sets]
@@ -283,7 +283,7 @@ class _Steps:
         ]
         steps.append(tuned(fixation[0], "people", [train], [train], []))
         what = "maps of the clips that people's fixations and tags agree on"
-        steps.append(Step("agreed", (*data, "people", "model"), [], agreed, "agreed", what))
+        steps.append(Step("agreed", ("pseudofix", "people"), [], agreed, "agreed", what))
         names = [f"tuned_{stage}" for stage in fixation]
         own = list(self.sets.values())
         steps += [

@@ -44,6 +44,38 @@ def test_the_half_of_the_heard_clip_shows_its_tag_and_the_other_half_another(rec
     assert len(layouts) == 4  # beside and above each other, in either order
 
 
+def test_each_picture_is_heard_with_the_sound_of_either_clip(records):
+    made = Composites(records, 20, size=64, seconds=1.0)
+    for i in range(0, 20, 2):
+        one, other = made[i], made[i + 1]
+        assert one.frames == other.frames and one.times.tolist() == other.times.tolist()
+        assert one.tags.tolist() != other.tags.tolist() and set(one.sound.tolist()) != set(other.sound.tolist())
+        assert made.heard_half(i) != made.heard_half(i + 1)
+        assert made.seen(i) == f"clip{int(other.tags[0])}" and made.seen(i + 1) == f"clip{int(one.tags[0])}"
+
+
+def test_the_second_clip_shows_what_it_shows_at_the_times_of_the_first(tmp_path):
+    """Clips of 10 and of 5 frames a second, whose shade is the time: 20 levels a second."""
+
+    def timed(number, fps):
+        times = np.arange(int(4 * fps)) / fps
+        frames = [encode_jpeg(np.full((16, 16, 3), round(20 * t), np.uint8)) for t in times]
+        sound = np.full(64000, 1000 * (number + 1), np.int16)
+        return Clip(f"clip{number}", np.array([number]), frames, times.astype(np.float32), fps, sound)
+
+    records = write_records(tmp_path, [timed(0, 10.0), timed(1, 5.0)], ["red", "green"])
+    made = Composites(records, 8, size=32, seconds=2.0)
+    for i in range(8):
+        composite, swift = made[i], made._draw(i)[0][0] == 0
+        shades = np.array([decode_jpeg(frame)[::31, ::31].astype(float).mean(-1) for frame in composite.frames])
+        first, second = shades[:, 0, 0] - shades[0, 0, 0], shades[:, 1, 1] - shades[0, 1, 1]
+        shown = composite.times * 20
+        assert len(composite.times) == (20 if swift else 10)
+        np.testing.assert_allclose(first, shown, atol=1.1)  # JPEG
+        np.testing.assert_allclose(second, np.floor(shown / 4 + 1e-3) * 4 if swift else shown, atol=1.1)
+        assert len(composite.sound) == round(2.0 * 16000)
+
+
 def test_a_composite_is_a_function_of_seed_and_number(records):
     one, again, other = (Composites(records, n, seed=s) for n, s in ((9, 1), (5, 1), (9, 2)))
     assert one[4].frames == again[4].frames and one[4].name == again[4].name == "composite_1_0004"
