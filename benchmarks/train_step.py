@@ -264,6 +264,7 @@ _BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, 
 def collectives(text: str) -> Counter:
     """Bytes of the results of each kind of collective in the text of a compiled program."""
     found: Counter = Counter()
+    text = re.sub(r"/\*.*?\*/", "", text)  # in long tuples: /*index=5*/
     for shapes, kind in re.findall(rf" = (\(?[^()=]*\)?) ({_OPERATIONS})(?:-start)?\(", text):
         for dtype, shape in re.findall(r"([a-z]+\d*)\[([\d,]*)\]", shapes):
             found[kind] += _BYTES[dtype] * math.prod(int(length) for length in shape.split(",") if length)
