@@ -21,9 +21,8 @@ from stajax.data.fixations import DataError
 from stajax.data.heard import HOP, hops
 from stajax.data.jpeg import decode_jpeg
 from stajax.data.records import Clip, Records
-from stajax.media import MediaWarning, cut_windows, squash
+from stajax.media import MediaWarning, cut_windows, is_loud, squash
 
-SILENCE = 1e-3  # peak of a sound window below which it is not audible; `predict` closes the switch there
 _KEPT = 512  # records without their pictures, up to a megabyte or two each; reading one of 4 MB takes 16 ms
 
 Node = tuple[Clip, int]  # a clip and a moment of it
@@ -236,7 +235,7 @@ class Examples:
             times = [round(time / HOP) * HOP for time in times]  # what its vectors are of
         sound = np.concatenate([cut_windows(clip.sound, [time], window) for (clip, _), time in zip(nodes, times, strict=True)])
         sound /= 32768
-        audible = (np.abs(sound).max(axis=1) >= SILENCE).astype(np.float32)
+        audible = is_loud(sound).astype(np.float32)  # where it is not, `predict` closes the switch, too
         if self.heard is None:
             heard = audible
         else:

@@ -17,9 +17,9 @@ import numpy as np
 
 from stajax.data.company import draw_from_bank, draw_from_tag_bank
 from stajax.inference.engine import Engine
-from stajax.inference.sound import SoundBuffer, is_loud, window_number
+from stajax.inference.sound import SoundBuffer, window_number
 from stajax.inference.source import Source
-from stajax.media import Frame, MediaError, squash
+from stajax.media import Frame, MediaError, is_loud, squash
 from stajax.models.fragments import Fragments
 
 SIZE = 32  # moments in a bank

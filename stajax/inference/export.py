@@ -39,9 +39,8 @@ from flax import nnx
 
 from stajax.encoders.params import WeightsError, flatten
 from stajax.inference.engine import Engine
-from stajax.inference.sound import SILENCE
 from stajax.layers.conv import Implementation
-from stajax.media import SAMPLE_RATE
+from stajax.media import SAMPLE_RATE, SILENCE
 from stajax.media.atomic import replacing, writing
 from stajax.models import folder
 from stajax.models.fragments import Fragments

@@ -1,4 +1,4 @@
-"""The sound that a stream has at hand, and when a window of it is silent."""
+"""The sound that a stream has at hand."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import numpy as np
 
 from stajax.media import SAMPLE_RATE, cut_windows
 
-SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent and its switch off
-
 
 def window_number(time: float, hop: float) -> int:
     """Which window of a grid of `hop` seconds is nearest to `time`; halfway the later one, whatever rounding did to the last
     bits.
     """
     return math.floor(time / hop + 0.5 + 1e-6)
-
-
-def is_loud(windows: np.ndarray) -> np.ndarray:
-    """(A, window) -> (A,) bool: φ as far as the sound alone decides it."""
-    return np.abs(windows).max(axis=-1) >= SILENCE
 
 
 class SoundBuffer:

@@ -18,8 +18,8 @@ import numpy as np
 
 from stajax.inference.bank import Bank, Banks
 from stajax.inference.engine import Engine
-from stajax.inference.sound import SoundBuffer, is_loud, window_number
-from stajax.media import SAMPLE_RATE, MonoResampler, squash
+from stajax.inference.sound import SoundBuffer, window_number
+from stajax.media import SAMPLE_RATE, MonoResampler, is_loud, squash
 from stajax.models.fragments import Fragments, Span
 
 MAX_WAIT = 30.0  # seconds of frames that may wait for their sound

@@ -13,6 +13,7 @@ from stajax.media import soundtrack
 from stajax.media.errors import MediaError, MediaWarning
 
 SAMPLE_RATE = 16000  # Hz
+SILENCE = 1e-3  # peak of a sound window (full scale is 1) below which it is silent, and the audio switch off
 
 _BLOCK = 1 << 16  # samples handed to the resampler at once
 
@@ -97,6 +98,11 @@ def to_mono_16k(samples: np.ndarray, rate: int) -> np.ndarray:
     resampler = MonoResampler(rate)
     sound = np.concatenate([resampler(samples), resampler.rest()])
     return sound[: math.ceil(len(samples) * SAMPLE_RATE / rate)]
+
+
+def is_loud(windows: np.ndarray) -> np.ndarray:
+    """(A, window) -> (A,) bool: φ as far as the sound alone decides it."""
+    return np.abs(windows).max(axis=-1) >= SILENCE
 
 
 def cut_windows(samples: np.ndarray, centres_s: Sequence[float], length: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stajax.data import examples as examples_module
 from stajax.data.augment import Augment
 from stajax.data.examples import Examples, Sampling
 from stajax.data.feature_cache import FeatureCache
@@ -16,7 +15,6 @@ from stajax.data.fixations import DataError
 from stajax.data.heard import HOP, read_heard
 from stajax.data.jpeg import decode_jpeg
 from stajax.data.records import Records, write_records
-from stajax.inference.sound import SILENCE
 from stajax.media import MediaWarning
 
 PLAIN = Sampling(size=32, window=1600)
@@ -96,10 +94,6 @@ def test_what_is_audible_counts_as_heard_without_a_tagger(records):
 def test_without_a_sound_encoder_there_is_no_sound(records):
     example = Examples(records, sampling=replace(PLAIN, window=None)).training(0, 0)
     assert "sound" not in example and example["audible"] == example["heard"] == 0
-
-
-def test_silence_is_what_closes_the_switch_in_inference():
-    assert examples_module.SILENCE == SILENCE
 
 
 def test_cross_term_company_is_long_term_where_no_other_clip_has_the_tag(made, places):
