@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 from commands import bad, stajax
-from inference.tiny import clip, no_file_over, pictures, tone, write_model
+from inference.tiny import no_file_over, write_model
+from media.made import clip, pictures, tone
 
 from stajax import inference
 from stajax.cli import progress

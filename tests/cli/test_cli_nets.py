@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 from commands import bad, stajax
-from inference.tiny import FAMILY, clip, swelling, write_model
+from inference.tiny import FAMILY, swelling, write_model
+from media.made import clip
 
 FRAMES = 40
 

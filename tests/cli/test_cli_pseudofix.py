@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from commands import bad, stajax
 from inference.tagged import record, write_scam
-from inference.tiny import clip, swelling
+from inference.tiny import swelling
+from media.made import clip
 
 from stajax.data.records import Records, write_records
 

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 from inference.tagged import FPS, frames, record, source
-from inference.tiny import clip, swelling, variables
+from inference.tiny import swelling, variables
+from media.made import clip
 
 from stajax.data.company import draw_from_bank, draw_from_tag_bank
 from stajax.encoders.params import WeightsError

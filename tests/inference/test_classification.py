@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 from commands import bad
-from inference.tiny import clip, swelling, variables, write_model
+from inference.tiny import swelling, variables, write_model
+from media.made import clip
 
 import stajax
 from stajax.data.tags import AVE_CLASSES, find

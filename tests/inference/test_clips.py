@@ -13,7 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from inference.tiny import arrays, clip, files, no_file_over, noise, swelling, write_model
+from inference.tiny import arrays, files, no_file_over, noise, swelling, write_model
+from media.made import clip
 
 import stajax
 from stajax.inference import clips, outputs, predict_clips

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 from commands import bad
-from inference.tiny import clip, noise, swelling, variables
+from inference.tiny import noise, swelling, variables
+from media.made import clip
 
 import stajax
 from stajax.encoders import SOUND_ENCODERS

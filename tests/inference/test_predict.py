@@ -8,7 +8,8 @@ import warnings
 import jax
 import numpy as np
 import pytest
-from inference.tiny import clip, noise, pictures, swelling, tone
+from inference.tiny import noise, swelling
+from media.made import clip, pictures, tone
 
 import stajax
 from stajax.encoders.params import WeightsError

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inference.tagged import CLASSES, SIDE
-from inference.tiny import arrays, clip, files, no_file_over, swelling
+from inference.tiny import arrays, files, no_file_over, swelling
+from media.made import clip
 
 from stajax.data.fixations import DataError
 from stajax.inference import pseudofix

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inference.tagged import CLASSES, record, write_scam
-from inference.tiny import clip, swelling
+from inference.tiny import swelling
+from media.made import clip
 
 from stajax.cli import _parser
 from stajax.data.records import Records, write_records

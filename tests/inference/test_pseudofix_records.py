@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 from inference.tagged import CLASSES, SIDE, record
-from inference.tiny import clip, no_file_over, swelling
+from inference.tiny import no_file_over, swelling
+from media.made import clip
 
 from stajax.data.clip_lists import read_clips
 from stajax.data.fixations import DataError

@@ -1,7 +1,6 @@
-"""A tiny model with numbers that make its maps depend on everything, and the clips of the media tests."""
+"""A tiny model with numbers that make its maps depend on everything."""
 
 import resource
-import runpy
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,9 +12,6 @@ import numpy as np
 from stajax.models import folder
 from stajax.models.fixation import STAConfig, STAPlusConfig
 from stajax.models.network import NetworkConfig, Structure
-
-_MEDIA = runpy.run_path(str(Path(__file__).parents[1] / "media" / "conftest.py"))
-clip, pictures, tone = _MEDIA["clip"], _MEDIA["pictures"], _MEDIA["tone"]
 
 CONFIG = NetworkConfig(frames="tiny", sound="tiny", size=64, nets={"sta": ("STA", STAConfig.tiny())})
 

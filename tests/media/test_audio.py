@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tone
+from media.made import tone
 
 from stajax.media import MediaError, MediaWarning, cut_windows, read_sound, stream_sound, to_mono_16k
 

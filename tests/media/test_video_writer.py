@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import pictures, tone
+from media.made import pictures, tone
 
 from stajax.media import MediaError, MediaWarning, VideoWriter, probe, read_frames, read_sound
 
