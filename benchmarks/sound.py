@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from stajax.data.composites import Composites
 from stajax.data.jpeg import decode_jpeg
@@ -30,6 +31,7 @@ from stajax.media import MediaWarning, contact_sheet, overlay, save_png
 from stajax.pipeline.predicted import maps_of, silent
 
 KINDS = ("own", "silent", "foreign")
+SIDE = 192  # pixels of a tile's height, about
 
 
 def main() -> None:
@@ -53,17 +55,20 @@ def main() -> None:
     print(f"{len(clips)} clips, {sum(len(clip.frames) for clip in clips)} frames")
     for kind in KINDS[1:]:
         print(f"own sound against {kind}: the map changes by {np.mean([distance(m['own'], m[kind]) for m in maps]):.3f}")
+    boxes = {}
     if (arguments.records / TRUTH).is_file():
         with np.load(arguments.records / TRUTH, allow_pickle=False) as file:
-            places = [inside(file[clip.name][:, 0], clip) for clip in clips]
+            boxes = {clip.name: file[clip.name][:, 0] for clip in clips}
+        places = [inside(boxes[clip.name], clip) for clip in clips]
         for kind in KINDS:
             found = [share(m[kind], place(m[kind].shape[1])) for m, place in zip(maps, places, strict=True)]
             print(f"{kind} sound: {np.concatenate(found).mean():.3f} of the map lies in the sounding object")
     else:
         _composites(engine, Composites(records, arguments.composites, rows=heard, size=256, seconds=1.0, seed=1), clips)
     if arguments.out:
-        picked = sorted(range(len(clips)), key=lambda i: -distance(maps[i]["own"], maps[i]["silent"]))[:4]
-        save_png(arguments.out, picture([(clips[i], maps[i]) for i in picked]))
+        ranked = sorted(range(len(clips)), key=lambda i: -distance(maps[i]["own"], maps[i]["silent"]))
+        picked = [ranked[(2 * i + 1) * len(ranked) // 8] for i in range(4)]  # from a great change to hardly one
+        save_png(arguments.out, picture([(clips[i], maps[i]) for i in picked], boxes))
 
 
 def each_sound(maps: Callable[[Clip], np.ndarray], clip: Clip, other: Clip) -> dict[str, np.ndarray]:
@@ -118,15 +123,20 @@ def _composites(engine, composites: Composites, clips: Sequence[Clip]) -> None:
     print(f"{len(composites)} composites: the half that sounds gains in {right:.0%} (chance 50 %), by {mean:.3f} of the map")
 
 
-def picture(rows: Sequence[tuple[Clip, dict[str, np.ndarray]]]) -> np.ndarray:
-    """A row for each clip at its middle frame: the frame, and its map with each kind of sound."""
+def picture(rows: Sequence[tuple[Clip, dict[str, np.ndarray]]], boxes: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A row for each clip at its middle frame: the frame, what sounds in a box if that is known, its map with each sound."""
     tiles = []
     for clip, maps in rows:
         at = len(clip.frames) // 2
-        frame = decode_jpeg(clip.frames[at])
+        frame = Image.fromarray(decode_jpeg(clip.frames[at]))
+        scale = max(1, round(SIDE / frame.height))
+        frame = frame.resize((frame.width * scale, frame.height * scale))
+        shown = frame.copy()
+        if clip.name in boxes:
+            ImageDraw.Draw(shown).rectangle((scale * boxes[clip.name][at]).tolist(), outline=(255, 255, 255), width=2)
         peak = max(float(maps[kind][at].max()) for kind in KINDS)
-        tiles += [frame, *(overlay(frame, maps[kind][at] / max(peak, 1e-6)) for kind in KINDS)]
-    return contact_sheet(tiles, 1 + len(KINDS), ["frame", "own sound", "silent", "another clip's sound"] * len(rows))
+        tiles += [np.asarray(shown), *(overlay(np.asarray(frame), maps[kind][at] / max(peak, 1e-6)) for kind in KINDS)]
+    return contact_sheet(tiles, 1 + len(KINDS), ["frame", "own sound", "silent", "another's sound"] * len(rows))
 
 
 if __name__ == "__main__":
