@@ -11,7 +11,7 @@
         --without-switch runs/open0 runs/open1 runs/open2
 
 A hit is a map whose peak lies in the object that sounds. Each row changes one thing of the whole procedure; its difference from
-the whole is taken seed by seed, mean and standard deviation over the seeds.
+the whole is taken seed by seed, mean and standard deviation over the seeds. Rows of silent clips tell what the sound is worth.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 
 from stajax.inference.pseudofix import Settings
 from stajax.media import MediaWarning
+from stajax.pipeline.predicted import silent
 from stajax.pipeline.synthetic import hit_rates, pseudo_maker
 
 WHOLE = Settings()
@@ -39,6 +40,7 @@ ROWS = {
     "ST alone, coarse": replace(WHOLE, company=False, fine=False, sources=("ST",)),
     "SA alone, coarse": replace(WHOLE, company=False, fine=False, sources=("SA",)),
 }
+SILENT = ("the whole procedure", "without company (SCAM)", "SA alone, coarse")  # of clips made silent, too
 MORE = {"without_frl": "without the refine layer", "without_switch": "without the audio switch"}
 
 
@@ -49,13 +51,12 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="+", type=Path, default=[], help=f"of the same seeds, {what}")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", MediaWarning)  # clips without a sound track, tags with one clip
-    hits = {row: [] for row in ROWS}
+    hits: dict[str, list[float]] = {}
     for run in arguments.runs:
-        found = hit_rates(
-            {row: pseudo_maker(run / "scam", settings) for row, settings in ROWS.items()}, run / "records" / "test"
-        )
-        for row, hit in found.items():
-            hits[row].append(hit)
+        makers = {row: pseudo_maker(run / "scam", settings) for row, settings in ROWS.items()}
+        makers |= {f"{row}, silent clips": lambda clip, maker=makers[row]: maker(silent(clip)) for row in SILENT}
+        for row, hit in hit_rates(makers, run / "records" / "test").items():
+            hits.setdefault(row, []).append(hit)
     for name, what in MORE.items():
         others = getattr(arguments, name)
         if others and len(others) != len(arguments.runs):
