@@ -12,7 +12,7 @@ The argument is a folder with clips/labels.csv (columns file and coarse), the cl
 stimuli/, and fixations.npz). Of OSIE the training split is used, and for choosing among checkpoints of `sta-lite` the
 validation split.
 
-Time: 108 minutes on 2 CPU cores, summed over the steps, most of which had other work beside them. What to expect: the model
+Time: two hours on 2 CPU cores, summed over the steps, most of which had other work beside them. What to expect: the model
 cards in stajax/weights, and the table in the README.
 """
 

@@ -8,6 +8,11 @@ import pytest
 
 import stajax
 from stajax.data import load_osie, osie_split
+from stajax.data.clip_lists import read_clips, tag_names
+from stajax.data.composites import Composites
+from stajax.data.preparation import prepare
+from stajax.data.recording import Recording
+from stajax.data.records import Records
 from stajax.encoders.params import WEIGHTS
 from stajax.evaluation.osie import score
 from stajax.inference import pseudofix
@@ -15,10 +20,12 @@ from stajax.inference.source import ArraySource
 from stajax.layers.resize import resize
 from stajax.media import read_frames
 from stajax.models import folder
+from stajax.pipeline.predicted import maps_of
 
 BUNDLED = Path(__file__).parents[2] / "third_party" / "media" / "big_buck_bunny.mp4"
 # name -> by what factor its NSS is above the best baseline's, at least; how far a peak is above the mean of its map, at least
 FIXATION = {"sta-lite": (1.5, 5), "weak-lite": (1.0, 3)}
+HEARD = {"vas_dog_video_02677", "avsync_dog_foleycrafter0", "vas_drum_video_02480", "vas_gun_video_00819"}
 EVERY = 5  # so manyth photograph of the test split is scored here
 
 
@@ -65,6 +72,21 @@ def test_a_sound_moves_the_maps(model, frames):
     noise = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1
     silent = model.predict(frames[:6]).maps
     assert 1e-4 < np.abs(model.predict(frames[:6], sound=noise).maps - silent).max() < 0.95
+
+
+@pytest.mark.parametrize("name", list(FIXATION))
+def test_what_is_heard_draws_the_eye(name, shared, tmp_path):
+    """Two clips in a picture, with the sound of either: the half whose sound is heard has more of the map than unheard."""
+    listed = read_clips(shared / "data" / "clips" / "labels.csv", ("file", "coarse"))
+    listed = [clip for clip in listed if clip.path.stem in HEARD]
+    prepare(listed, tag_names(listed), tmp_path, recording=Recording(fps=12.5, short_side=128, seconds=3), workers=1)
+    composites, engine = Composites(Records(tmp_path), 12, seconds=0.6, seed=1), stajax.load(name, nets="sta").engine
+    gains = []
+    for i in range(0, len(composites), 2):
+        heard, unheard = (maps_of(engine, composites[j]) for j in (i, i + 1))
+        part = [slice(int(side.start * 64), int(side.stop * 64)) for side in composites.heard_half(i)]
+        gains.append(heard[:, *part].sum() / heard.sum() - unheard[:, *part].sum() / unheard.sum())
+    assert min(gains) > 0 and np.mean(gains) > 0.05
 
 
 def test_the_bundled_clip_draws_the_eye_to_something(model, frames):
