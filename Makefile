@@ -38,7 +38,7 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 wheel: $(VENV)/.installed
-	@rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+	@rm -rf dist build && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 	@ls -l dist/*.whl | awk '{printf "== %s: %.1f MB\n", $$NF, $$5 / 1e6}'
 
 clean:
